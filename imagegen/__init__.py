@@ -1,0 +1,1 @@
+"""Imagegen Studio: a self-hosted AI image studio."""

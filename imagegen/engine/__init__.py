@@ -1,0 +1,1 @@
+"""How jobs run: dispatch, claims, attempts, events, sweeping."""

@@ -1,0 +1,1 @@
+"""Work on pixels: checking, renditions, provenance; run in limited child processes."""

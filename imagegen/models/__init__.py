@@ -1,0 +1,1 @@
+"""Tables: one file per aggregate, the unit of work, and the scope of every query."""

@@ -1,0 +1,1 @@
+"""What draws pictures: one typed interface, one file per provider, abilities and prices as data."""

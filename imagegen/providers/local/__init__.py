@@ -1,0 +1,1 @@
+"""The provider that draws by itself, with no network and no key."""

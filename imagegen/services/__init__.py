@@ -1,0 +1,1 @@
+"""What people do, as verbs with keyword arguments."""
