@@ -1,0 +1,393 @@
+"""The interface of an image provider: what a model can do as data, one typed request, one typed result."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
+from typing import ClassVar, final
+
+from pydantic import SecretStr
+
+from imagegen.core.errors import ErrorKind
+from imagegen.core.text import N_
+from imagegen.providers.errors import Outcome, ProviderError
+
+Size = tuple[int, int]
+"""Width and height in pixels."""
+
+PNG, JPEG, WEBP = "png", "jpeg", "webp"
+MIME_TYPES: dict[str, str] = {PNG: "image/png", JPEG: "image/jpeg", WEBP: "image/webp"}
+FORMATS_WITH_ALPHA = frozenset({PNG, WEBP})
+
+AUTO, OPAQUE, TRANSPARENT = "auto", "opaque", "transparent"
+BACKGROUNDS = (AUTO, OPAQUE, TRANSPARENT)
+
+QUALITY_SYNONYMS: dict[str, str] = {
+    "standard": "medium",
+    "hd": "high",
+    "low": "standard",
+    "medium": "standard",
+    "high": "hd",
+}
+"""What a quality is called by models that do not know the name: old DALL·E words, and the way back."""
+
+DEFAULT_DEADLINE_SECONDS = 300.0
+
+
+def size_text(size: Size) -> str:
+    """Return `size` as people read it, with a real multiplication sign."""
+    return "{} \N{MULTIPLICATION SIGN} {}".format(*size)
+
+
+class Operation(StrEnum):
+    """What a model can be asked to do."""
+
+    GENERATE = "generate"
+    EDIT = "edit"
+
+
+class Feature(StrEnum):
+    """What a model may understand beside a prompt and a size."""
+
+    SEED = "seed"
+    NEGATIVE_PROMPT = "negative_prompt"
+    TRANSPARENT = "transparent"
+    REFERENCES = "references"
+    MASK = "mask"
+    PARTIALS = "partials"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SizeRule:
+    """The sizes of a model that draws freely: any whole `multiple` within these bounds.
+
+    Ratios are width / height; pixels are their product.
+    """
+
+    multiple: int
+    min_ratio: float
+    max_ratio: float
+    max_edge: int
+    min_pixels: int
+    max_pixels: int
+    min_edge: int = 1
+
+    def allows(self, size: Size) -> bool:
+        """Tell whether the model draws exactly `size`."""
+        width, height = size
+        return (
+            min(size) >= max(self.min_edge, 1)
+            and max(size) <= self.max_edge
+            and width % self.multiple == 0
+            and height % self.multiple == 0
+            and self.min_ratio <= width / height <= self.max_ratio
+            and self.min_pixels <= width * height <= self.max_pixels
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSpec:
+    """What one model is and can do.
+
+    `sizes` is a list of sizes or a rule; `qualities` may be empty (the model has just one);
+    `typical_seconds` is keyed by quality (by "" for a model without qualities).
+    """
+
+    id: str
+    provider: str
+    label: str
+    summary: str
+    sizes: tuple[Size, ...] | SizeRule
+    default_size: Size
+    max_prompt_chars: int
+    operations: frozenset[Operation] = frozenset({Operation.GENERATE})
+    qualities: tuple[str, ...] = ()
+    default_quality: str | None = None
+    output_formats: tuple[str, ...] = (PNG,)
+    max_images_per_call: int = 1
+    supports: frozenset[Feature] = frozenset()
+    typical_seconds: Mapping[str, float] = field(default_factory=dict)
+    shutdown_date: date | None = None
+    replaced_by: str | None = None
+
+    def draws(self, size: Size) -> bool:
+        """Tell whether the model draws exactly `size` (width, height in pixels)."""
+        if isinstance(self.sizes, SizeRule):
+            return self.sizes.allows(size)
+        return size in self.sizes
+
+    def quality_named(self, name: str | None) -> str | None:
+        """Return the model's own word for the quality `name`; None for a model that has just one.
+
+        None and "auto" mean the model's default. Raises ProviderError for a word that it does not know.
+        """
+        if not self.qualities:
+            return None
+        if name is None or name == AUTO:
+            return self.default_quality
+        for word in (name, QUALITY_SYNONYMS.get(name)):
+            if word in self.qualities:
+                return word
+        raise _cannot(
+            N_("{model} has no quality “{quality}”. Choose one of: {choices}.").format(
+                model=self.label, quality=name, choices=", ".join(self.qualities)
+            ),
+            "quality",
+        )
+
+    def seconds(self, quality: str | None = None) -> float | None:
+        """Return how long one call at `quality` usually takes, in seconds; None if that is not known."""
+        return self.typical_seconds.get(self.quality_named(quality) or "")
+
+    def retires(self, today: date) -> str | None:
+        """Return a sentence if the provider has announced the end of this model, else None."""
+        if self.shutdown_date is None:
+            return None
+        gone = today >= self.shutdown_date
+        sentence = (
+            N_("{model} was shut down on {date}.") if gone else N_("{model} will be shut down on {date}.")
+        ).format(model=self.label, date=self.shutdown_date.isoformat())
+        if self.replaced_by is None:
+            return sentence
+        return sentence + " " + N_("Use {successor} instead.").format(successor=self.replaced_by)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageRequest:
+    """One call to a provider: `n` pictures of one prompt, one size, one quality.
+
+    `seed` counts for the first picture. `user_hash` names the person without telling who it is (for
+    providers that want an end-user id). `hints` carries what only some providers use (colours, calm areas).
+    `deadline_seconds` is for the whole call, from connecting to the last byte.
+    """
+
+    model: str
+    prompt: str
+    width: int
+    height: int
+    operation: Operation = Operation.GENERATE
+    negative_prompt: str | None = None
+    quality: str | None = None
+    seed: int | None = None
+    background: str = AUTO
+    output_format: str = PNG
+    n: int = 1
+    user_hash: str | None = None
+    hints: Mapping[str, str] = field(default_factory=dict)
+    deadline_seconds: float = DEFAULT_DEADLINE_SECONDS
+
+    @property
+    def size(self) -> Size:
+        """Return width and height in pixels."""
+        return (self.width, self.height)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImagePayload:
+    """One picture as the provider delivered it: not yet decoded, so not yet to be trusted."""
+
+    data: bytes = field(repr=False)
+    mime_type: str
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What the provider says that it counted for the whole call; the bill follows from it."""
+
+    input_text_tokens: int = 0
+    input_image_tokens: int = 0
+    output_tokens: int = 0
+    output_text_tokens: int = 0
+    images: int = 0
+
+    def as_dict(self) -> dict[str, int]:
+        """Return the counts by name, as they are stored with an attempt."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageResult:
+    """The pictures of one call, in the order asked for, and what the provider said about them."""
+
+    images: tuple[ImagePayload, ...]
+    usage: Usage | None = None
+    request_id: str | None = None
+    model_returned: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderConfig:
+    """Where a provider is and with which key; a key's value never shows in a repr or a log.
+
+    `max_connections` bounds the pool that the threads of one process share.
+    """
+
+    key: SecretStr | None = None
+    base_url: str | None = None
+    max_connections: int = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Availability:
+    """Whether a provider can be used now; if not, `reason` is a sentence that says what is missing."""
+
+    ok: bool
+    reason: str = ""
+
+
+class Provider(ABC):
+    """A maker of pictures. One object serves many threads at once; it keeps nothing of a request.
+
+    A new provider sets the class attributes, lists its models and implements `_generate`.
+    `key_setting` and `base_url_setting` name attributes of Settings. `built_in` marks a provider that
+    draws in this process with no network and no key; it is never a silent stand-in for another.
+    """
+
+    id: ClassVar[str]
+    label: ClassVar[str]
+    built_in: ClassVar[bool] = False
+    key_setting: ClassVar[str | None] = None
+    base_url_setting: ClassVar[str | None] = None
+
+    def __init__(self, config: ProviderConfig) -> None:
+        self.config = config
+
+    @classmethod
+    def config_from(cls, settings: object) -> ProviderConfig:
+        """Return this provider's part of `settings` (an imagegen.settings.Settings)."""
+        return ProviderConfig(
+            key=_secret(getattr(settings, cls.key_setting) if cls.key_setting else None),
+            base_url=(getattr(settings, cls.base_url_setting) if cls.base_url_setting else None) or None,
+        )
+
+    @abstractmethod
+    def available(self) -> Availability:
+        """Tell whether the provider is configured. Never asks the network."""
+
+    @abstractmethod
+    def models(self) -> tuple[ModelSpec, ...]:
+        """Return the models on offer. Never asks the network."""
+
+    @abstractmethod
+    def _generate(self, spec: ModelSpec, request: ImageRequest) -> ImageResult:
+        """Draw a request that `check` has passed; raise ProviderError and nothing else."""
+
+    def explain_unknown_model(self, model_id: str) -> str:
+        """Return a sentence about a model that is not on offer; name its successor where there is one."""
+        return N_("{provider} has no model “{model}”.").format(provider=self.label, model=model_id)
+
+    def close(self) -> None:  # noqa: B027 - most providers hold nothing
+        """Let go of connections. The provider can be used again afterwards."""
+
+    @final
+    def spec(self, model_id: str) -> ModelSpec:
+        """Return the model `model_id`; raise ProviderError with a sentence if there is none."""
+        for spec in self.models():
+            if spec.id == model_id:
+                return spec
+        raise _cannot(self.explain_unknown_model(model_id), "model")
+
+    @final
+    def generate(self, request: ImageRequest) -> ImageResult:
+        """Draw `request` and return exactly `request.n` pictures.
+
+        Blocks until done or until `request.deadline_seconds` have passed. Raises ProviderError; what the
+        model cannot do is refused before anything is sent.
+        """
+        spec = self.spec(request.model)
+        check(spec, request)
+        result = self._generate(spec, request)
+        if len(result.images) != request.n:
+            raise ProviderError(
+                N_("{provider} was asked for {wanted} pictures and sent {got}.").format(
+                    provider=self.label, wanted=request.n, got=len(result.images)
+                ),
+                kind=ErrorKind.BAD_ANSWER,
+                outcome=Outcome.ACCEPTED,
+                request_id=result.request_id,
+                usage=result.usage,
+            )
+        return result
+
+
+def check(spec: ModelSpec, request: ImageRequest) -> None:
+    """Raise ProviderError (bad_request, not sent) if `spec` cannot do `request`; the sentence says why."""
+    spec.quality_named(request.quality)
+    for broken, sentence, about in _CHECKS:
+        if broken(spec, request):
+            raise _cannot(
+                sentence.format(
+                    model=spec.label,
+                    operation=request.operation,
+                    limit=spec.max_prompt_chars,
+                    length=len(request.prompt),
+                    most=spec.max_images_per_call,
+                    size=size_text(request.size),
+                    format=request.output_format,
+                    formats=", ".join(spec.output_formats),
+                    background=request.background,
+                ),
+                about,
+            )
+
+
+_CHECKS: tuple[tuple[Callable[[ModelSpec, ImageRequest], bool], str, str], ...] = (
+    (lambda s, r: r.operation not in s.operations, N_("{model} cannot do “{operation}”."), "operation"),
+    (lambda s, r: not r.prompt.strip(), N_("Write what the picture should show."), "prompt"),
+    (
+        lambda s, r: len(r.prompt) > s.max_prompt_chars,
+        N_("The prompt has {length} characters; {model} reads at most {limit}."),
+        "prompt",
+    ),
+    (
+        lambda s, r: not 1 <= r.n <= s.max_images_per_call,
+        N_("{model} draws between 1 and {most} pictures in one call."),
+        "n",
+    ),
+    (lambda s, r: not s.draws(r.size), N_("{model} does not draw {size} pixels."), "size"),
+    (
+        lambda s, r: r.output_format not in s.output_formats,
+        N_("{model} does not deliver {format}. Choose one of: {formats}."),
+        "output_format",
+    ),
+    (
+        lambda s, r: r.background not in BACKGROUNDS,
+        N_("No background is called “{background}”."),
+        "background",
+    ),
+    (
+        lambda s, r: r.background == TRANSPARENT and Feature.TRANSPARENT not in s.supports,
+        N_("{model} cannot draw on a transparent background."),
+        "background",
+    ),
+    (
+        lambda s, r: r.background == TRANSPARENT and r.output_format not in FORMATS_WITH_ALPHA,
+        N_("A transparent background needs PNG or WebP."),
+        "output_format",
+    ),
+    (
+        lambda s, r: r.seed is not None and Feature.SEED not in s.supports,
+        N_("{model} takes no seed."),
+        "seed",
+    ),
+    (
+        lambda s, r: bool(r.negative_prompt) and Feature.NEGATIVE_PROMPT not in s.supports,
+        N_("{model} takes no negative prompt."),
+        "negative_prompt",
+    ),
+)
+
+
+def _cannot(sentence: str, about: str) -> ProviderError:
+    return ProviderError(sentence, kind=ErrorKind.BAD_REQUEST, outcome=Outcome.NOT_SENT, field=about)
+
+
+def _secret(value: SecretStr | str | None) -> SecretStr | None:
+    if value is None:
+        return None
+    secret = value if isinstance(value, SecretStr) else SecretStr(value)
+    return secret if secret.get_secret_value().strip() else None

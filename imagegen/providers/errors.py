@@ -1,0 +1,87 @@
+"""What can go wrong with a provider: how far the call got, what kind of error it is, and a plain sentence."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from imagegen.core.errors import ErrorKind, StudioError
+from imagegen.core.text import one_line
+
+if TYPE_CHECKING:
+    from imagegen.providers.base import Usage
+
+LONGEST_MESSAGE = 400
+LONGEST_CODE = 80
+_HIDDEN = "[key]"
+# Keys of the networks we speak to, also half masked by the provider itself (`sk-abc***xyz`).
+_KEY_SHAPES = re.compile(r"\b(?:sk|pk|rk|r8|hf)[-_][\w*.\-…]{6,}|(?i:\bbearer\s+)[\w.*~+/=\-]{6,}")
+
+_HTTP_STATUS: dict[ErrorKind, int] = {
+    ErrorKind.BAD_REQUEST: 422,
+    ErrorKind.REFUSED: 422,
+    ErrorKind.RATE_LIMITED: 429,
+    ErrorKind.UNAVAILABLE: 503,
+    ErrorKind.TIMEOUT: 504,
+}
+_BAD_GATEWAY = 502
+
+
+class Outcome(StrEnum):
+    """How far a call to a provider got, which decides about money and about trying again."""
+
+    NOT_SENT = "not_sent"
+    """The provider never saw it: nothing is owed."""
+    REJECTED = "rejected"
+    """The provider said no: nothing was made, nothing is owed."""
+    ACCEPTED = "accepted"
+    """The provider took it and has probably billed it: never send it again."""
+    UNKNOWN = "unknown"
+    """It was sent and no answer came: it may have been made and billed."""
+
+
+class ProviderError(StudioError):
+    """A call that gave no pictures.
+
+    `retryable` says that the same call may be sent again (never after ACCEPTED or UNKNOWN: it would be paid
+    twice), `retry_after` is in seconds. `code` and `request_id` are the provider's own, for the log and for
+    its support. `usage` is set where the provider billed without delivering. No text in it holds a key:
+    what `secrets` names and whatever looks like a key is taken out.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        kind: ErrorKind,
+        outcome: Outcome,
+        retryable: bool = False,
+        retry_after: float | None = None,
+        code: str | None = None,
+        request_id: str | None = None,
+        usage: Usage | None = None,
+        field: str | None = None,
+        secrets: Iterable[str] = (),
+    ) -> None:
+        if retryable and outcome in (Outcome.ACCEPTED, Outcome.UNKNOWN):
+            raise ValueError(f"a call that ended {outcome} must not be sent again")
+        hidden = tuple(secrets)
+        super().__init__(one_line(scrub(message, hidden), LONGEST_MESSAGE), field=field)
+        self.kind = kind
+        self.status = _HTTP_STATUS.get(kind, _BAD_GATEWAY)
+        self.outcome = outcome
+        self.retryable = retryable
+        self.retry_after = retry_after
+        self.code = one_line(scrub(code, hidden), LONGEST_CODE) if code else None
+        self.request_id = one_line(scrub(request_id, hidden), LONGEST_CODE) if request_id else None
+        self.usage = usage
+
+
+def scrub(text: str, secrets: Iterable[str] = ()) -> str:
+    """Return `text` without the `secrets` and without anything that has the form of a provider's key."""
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, _HIDDEN)
+    return _KEY_SHAPES.sub(_HIDDEN, text)
