@@ -1,1 +1,32 @@
 """Tables: one file per aggregate, the unit of work, and the scope of every query."""
+
+from imagegen.models import connection as connection
+from imagegen.models.images import Image
+from imagegen.models.jobs import Attempt, Event, IdempotencyKey, Job, Outbox, Shot, attempt_shots
+from imagegen.models.money import LedgerEntry, Reservation
+from imagegen.models.scope import organisation_scope, system_scope
+from imagegen.models.unit_of_work import UnitOfWork, unit_of_work, writes
+from imagegen.models.users import ApiToken, Membership, Organisation, Session, User
+
+__all__ = [
+    "ApiToken",
+    "Attempt",
+    "Event",
+    "IdempotencyKey",
+    "Image",
+    "Job",
+    "LedgerEntry",
+    "Membership",
+    "Organisation",
+    "Outbox",
+    "Reservation",
+    "Session",
+    "Shot",
+    "UnitOfWork",
+    "User",
+    "attempt_shots",
+    "organisation_scope",
+    "system_scope",
+    "unit_of_work",
+    "writes",
+]

@@ -1,0 +1,79 @@
+"""Flask's extensions and the studio's own runtime, made once and bound to an app by `create_app`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+
+from flask import current_app
+from flask_babel import Babel
+from flask_login import LoginManager
+from flask_migrate import Migrate
+from flask_sqlalchemy import SQLAlchemy
+from flask_wtf import CSRFProtect
+from sqlalchemy import MetaData
+from sqlalchemy.orm import DeclarativeBase
+from werkzeug.local import LocalProxy
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+    from imagegen.imaging.pool import PoolClient
+    from imagegen.providers.prices import PriceTable
+    from imagegen.providers.registry import ProviderRegistry
+    from imagegen.settings import Settings
+    from imagegen.storage.base import Storage
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Base(DeclarativeBase):
+    """Every table; constraint names follow one convention, so that migrations can name them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+db = SQLAlchemy(model_class=Base, disable_autonaming=True)
+migrate = Migrate()
+login_manager = LoginManager()
+csrf = CSRFProtect()
+babel = Babel()
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What one running app works with; made by `create_app`, reached through `runtime`."""
+
+    settings: Settings
+    redis: Redis
+    storage: Storage
+    providers: ProviderRegistry
+    prices: PriceTable
+    imaging: PoolClient
+
+
+runtime: Runtime = cast(Runtime, LocalProxy(lambda: current_app.extensions["studio"]))
+
+
+def in_app_context(function: Callable[P, R]) -> Callable[P, R]:
+    """Return `function` bound to the current app, so that another thread may call it.
+
+    Each call gets a context, and so a read session, of its own, which ends with the call.
+    """
+    app: Any = current_app._get_current_object()  # type: ignore[attr-defined]
+
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        with app.app_context():
+            return function(*args, **kwargs)
+
+    return call

@@ -1,0 +1,103 @@
+"""Whose rows a query may touch: decided here once, and added to every statement.
+
+A class that belongs to an organisation says so by inheriting `OrganisationOwned`. Every ORM select,
+update and delete then carries `organisation_id = …` of the current scope, whoever wrote the query; without a
+scope it is refused. The studio's own machinery (worker, sweeper, command line) says `system_scope()`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar, Token
+from typing import Literal
+
+from sqlalchemy import ForeignKey, event
+from sqlalchemy.orm import (
+    Mapped,
+    ORMExecuteState,
+    Session,
+    UOWTransaction,
+    mapped_column,
+    with_loader_criteria,
+)
+
+SYSTEM: Literal["system"] = "system"
+
+_scope: ContextVar[int | Literal["system"] | None] = ContextVar("organisation_scope", default=None)
+
+
+class ScopeMissing(RuntimeError):
+    """A query touched an organisation's rows while nobody had said which organisation's."""
+
+
+class OrganisationOwned:
+    """Mixin of every class whose rows belong to exactly one organisation."""
+
+    organisation_id: Mapped[int] = mapped_column(
+        ForeignKey("organisations.id", ondelete="CASCADE"), nullable=False
+    )
+
+
+def enter_scope(organisation_id: int) -> Token[int | Literal["system"] | None]:
+    """Narrow all queries of this context to one organisation, until `leave_scope`."""
+    return _scope.set(organisation_id)
+
+
+def leave_scope(token: Token[int | Literal["system"] | None]) -> None:
+    """Return to the scope before the `enter_scope` that gave `token`."""
+    _scope.reset(token)
+
+
+def current_organisation() -> int | None:
+    """Return the id of the organisation in scope, or None outside any or in the system's scope."""
+    scope = _scope.get()
+    return scope if isinstance(scope, int) else None
+
+
+@contextmanager
+def organisation_scope(organisation_id: int) -> Iterator[None]:
+    """Narrow all queries within to one organisation."""
+    token = _scope.set(organisation_id)
+    try:
+        yield
+    finally:
+        _scope.reset(token)
+
+
+@contextmanager
+def system_scope() -> Iterator[None]:
+    """Let the queries within see all organisations; never around anything that a request asked for."""
+    token = _scope.set(SYSTEM)
+    try:
+        yield
+    finally:
+        _scope.reset(token)
+
+
+@event.listens_for(Session, "do_orm_execute")
+def _narrow(state: ORMExecuteState) -> None:
+    scope = _scope.get()
+    if scope == SYSTEM or state.is_column_load or state.is_relationship_load:
+        return
+    if scope is None:
+        if any(issubclass(mapper.class_, OrganisationOwned) for mapper in state.all_mappers):
+            raise ScopeMissing(
+                "a query on an organisation's rows needs organisation_scope() or system_scope()"
+            )
+        return
+    state.statement = state.statement.options(  # type: ignore[attr-defined]
+        with_loader_criteria(
+            OrganisationOwned, lambda cls: cls.organisation_id == scope, include_aliases=True
+        )
+    )
+
+
+@event.listens_for(Session, "before_flush")
+def _own_rows_only(session: Session, _context: UOWTransaction, _instances: object) -> None:
+    scope = _scope.get()
+    if scope == SYSTEM:
+        return
+    for row in (*session.new, *session.dirty, *session.deleted):
+        if isinstance(row, OrganisationOwned) and row.organisation_id != scope:
+            raise ScopeMissing(f"{type(row).__name__} of another organisation was about to be written")

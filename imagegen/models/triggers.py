@@ -1,0 +1,69 @@
+"""What the database itself holds, whoever writes: legal moves of states, and books that are only added to.
+
+`install` is idempotent and runs after every upgrade, because SQLite loses a table's triggers when a migration
+rebuilds the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlalchemy import Connection
+
+from imagegen.models.states import MOVES, Moves
+
+APPEND_ONLY = ("ledger_entries", "events")
+_NO_DELETE = ("ledger_entries",)
+
+
+def install(connection: Connection) -> None:
+    """Make all triggers anew on `connection`, in its transaction."""
+    make = _sqlite if connection.dialect.name == "sqlite" else _postgresql
+    for statement in make():
+        connection.exec_driver_sql(statement)
+
+
+def _illegal(moves: Moves) -> str:
+    legal = " OR ".join(
+        "(OLD.status = '{}' AND NEW.status IN ({}))".format(
+            old, ", ".join(f"'{new}'" for new in sorted(news))
+        )
+        for old, news in moves.items()
+        if news
+    )
+    return f"OLD.status <> NEW.status AND NOT ({legal})"
+
+
+def _sqlite() -> Iterator[str]:
+    for table, moves in MOVES.items():
+        yield f"DROP TRIGGER IF EXISTS {table}_moves"
+        yield (
+            f"CREATE TRIGGER {table}_moves BEFORE UPDATE OF status ON {table} WHEN {_illegal(moves)} "
+            f"BEGIN SELECT RAISE(ABORT, 'illegal move of {table}.status'); END"
+        )
+    for table in APPEND_ONLY:
+        for verb in ("UPDATE", "DELETE") if table in _NO_DELETE else ("UPDATE",):
+            name = f"{table}_no_{verb.lower()}"
+            yield f"DROP TRIGGER IF EXISTS {name}"
+            yield (
+                f"CREATE TRIGGER {name} BEFORE {verb} ON {table} "
+                f"BEGIN SELECT RAISE(ABORT, '{table} is only added to'); END"
+            )
+
+
+def _postgresql() -> Iterator[str]:
+    yield (
+        "CREATE OR REPLACE FUNCTION studio_refuse() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'refused by trigger %%', TG_NAME USING ERRCODE = 'check_violation'; END $$"
+    )
+    for table, moves in MOVES.items():
+        yield (
+            f"CREATE OR REPLACE TRIGGER {table}_moves BEFORE UPDATE OF status ON {table} "
+            f"FOR EACH ROW WHEN ({_illegal(moves)}) EXECUTE FUNCTION studio_refuse()"
+        )
+    for table in APPEND_ONLY:
+        verbs = "UPDATE OR DELETE" if table in _NO_DELETE else "UPDATE"
+        yield (
+            f"CREATE OR REPLACE TRIGGER {table}_append_only BEFORE {verbs} ON {table} "
+            f"FOR EACH ROW EXECUTE FUNCTION studio_refuse()"
+        )

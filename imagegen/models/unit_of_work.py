@@ -1,0 +1,92 @@
+"""The one way to write: a short transaction of its own.
+
+`db.session` only reads. A verb that writes is decorated with `writes` and gets the transaction as its first
+argument. What others must hear of once it is committed is left with `after_commit`.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from imagegen.extensions import db
+from imagegen.models.connection import WRITES
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_open: ContextVar[bool] = ContextVar("unit_of_work_open", default=False)
+
+_SERIALISATION_FAILURES = ("40001", "40P01")
+
+
+class UnitOfWork(Session):
+    """A transaction that writes."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(bind=engine.execution_options(**{WRITES: True}), expire_on_commit=False)
+        self._before_commit: list[Callable[[UnitOfWork], None]] = []
+        self._after_commit: list[Callable[[], None]] = []
+
+    def before_commit(self, function: Callable[[UnitOfWork], None]) -> None:
+        """Call `function` last thing before the commit: for rows whose order must be that of the commits."""
+        self._before_commit.append(function)
+
+    def after_commit(self, function: Callable[[], None]) -> None:
+        """Call `function` once the commit is through; never when it is rolled back."""
+        self._after_commit.append(function)
+
+    def finish(self) -> None:
+        """Write what was left for the end, and commit."""
+        self.flush()
+        for function in self._before_commit:
+            function(self)
+        self.commit()
+
+    def tell(self) -> None:
+        """Call what waited for the commit; the connection is back in its pool by then."""
+        for function in self._after_commit:
+            function()
+
+
+@contextmanager
+def unit_of_work() -> Iterator[UnitOfWork]:
+    """Open a transaction that writes; committed at the end, rolled back on an exception, never nested."""
+    if _open.get():
+        raise RuntimeError("a unit of work was opened within another: pass the outer one on")
+    token = _open.set(True)
+    uow = UnitOfWork(db.engine)
+    try:
+        with uow:
+            yield uow
+            uow.finish()
+    finally:
+        _open.reset(token)
+    uow.tell()
+
+
+def writes(function: Callable[Concatenate[UnitOfWork, P], R]) -> Callable[P, R]:
+    """Run `function` in a unit of work, given as its first argument; once more on a serialisation failure.
+
+    So `function` must do nothing but write rows: no network, no files.
+    """
+
+    @functools.wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            with unit_of_work() as uow:
+                return function(uow, *args, **kwargs)
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) not in _SERIALISATION_FAILURES:
+                raise
+        with unit_of_work() as uow:
+            return function(uow, *args, **kwargs)
+
+    return run
