@@ -6,14 +6,14 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, T
 from sqlalchemy.orm import Mapped, mapped_column
 
 from imagegen.core.clock import now
-from imagegen.extensions import db
+from imagegen.extensions import Model
 from imagegen.models.columns import UtcDateTime, created, items, moment, pk, public_id
 from imagegen.models.scope import OrganisationOwned
 
 KINDS = ("uploaded", "ai_generated", "edited")
 
 
-class Image(OrganisationOwned, db.Model):
+class Image(OrganisationOwned, Model):
     """A stored picture, uploaded or made.
 
     Three kinds of file belong to it: `received_key` (a provider's bytes, exact), `file_key` (the same pixels

@@ -21,7 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from imagegen.core.errors import ErrorKind
-from imagegen.extensions import db
+from imagegen.extensions import Model, db
 from imagegen.models.columns import BigId, UtcDateTime, created, data, micro, moment, pk, public_id
 from imagegen.models.scope import OrganisationOwned
 from imagegen.models.states import JOB_ENDS, AttemptStatus, JobStatus, ShotStatus
@@ -34,7 +34,7 @@ def _one_of(column: str, values: object) -> str:
     return f"{column} IN ({listed})"
 
 
-class Job(OrganisationOwned, db.Model):
+class Job(OrganisationOwned, Model):
     """One request for work.
 
     `n_…` count the newest shot of each slot by state; they change in the transaction that moves the shot, so
@@ -110,11 +110,11 @@ class Job(OrganisationOwned, db.Model):
         return self.status in JOB_ENDS
 
 
-class Shot(OrganisationOwned, db.Model):
+class Shot(OrganisationOwned, Model):
     """One picture that a job has to deliver: the unit of retry, of cost and of recovery.
 
-    `fence` grows with every claim; whoever writes about a shot states the number under which it claimed it, so
-    that a worker that was thought dead changes nothing.
+    `fence` grows with every claim; whoever writes about a shot states the number under which it claimed it,
+    so that a worker that was thought dead changes nothing.
     """
 
     __tablename__ = "shots"
@@ -180,7 +180,7 @@ attempt_shots = Table(
 )
 
 
-class Attempt(OrganisationOwned, db.Model):
+class Attempt(OrganisationOwned, Model):
     """One call to a provider, written down before it is made. It serves one shot or more."""
 
     __tablename__ = "attempts"
@@ -212,7 +212,7 @@ class Attempt(OrganisationOwned, db.Model):
     shots: Mapped[list[Shot]] = relationship(secondary=attempt_shots, back_populates="attempts")
 
 
-class IdempotencyKey(OrganisationOwned, db.Model):
+class IdempotencyKey(OrganisationOwned, Model):
     """The first request under a key decides: the same again gets the same job, another gets a refusal."""
 
     __tablename__ = "idempotency_keys"
@@ -226,7 +226,7 @@ class IdempotencyKey(OrganisationOwned, db.Model):
     created_at: Mapped[created]
 
 
-class Outbox(db.Model):
+class Outbox(Model):
     """What the queue still has to be told; written with the job, sent after the commit."""
 
     __tablename__ = "outbox"
@@ -246,7 +246,7 @@ class Outbox(db.Model):
     sent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
-class Event(OrganisationOwned, db.Model):
+class Event(OrganisationOwned, Model):
     """Something that a watching page should hear of. The row is the truth; Redis only wakes.
 
     `seq` numbers the events of a job without a gap, `organisation_seq` those of an organisation in the order

@@ -5,13 +5,13 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from imagegen.extensions import db
+from imagegen.extensions import Model
 from imagegen.models.columns import created, micro, moment, pk
 from imagegen.models.scope import OrganisationOwned
 from imagegen.models.states import ReservationStatus
 
 
-class Reservation(OrganisationOwned, db.Model):
+class Reservation(OrganisationOwned, Model):
     """The most that a shot may cost, set aside when its job is accepted and ended exactly once.
 
     `amount_micro` is None where no price is known.
@@ -34,7 +34,7 @@ class Reservation(OrganisationOwned, db.Model):
     ended_at: Mapped[moment]
 
 
-class LedgerEntry(OrganisationOwned, db.Model):
+class LedgerEntry(OrganisationOwned, Model):
     """One side of a booking. Rows are only ever added; those of one `booking` sum to zero.
 
     Accounts: `spend` (what the organisation used up, positive) against `provider:<id>` (what is owed there).

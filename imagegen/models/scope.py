@@ -82,9 +82,7 @@ def _narrow(state: ORMExecuteState) -> None:
         return
     if scope is None:
         if any(issubclass(mapper.class_, OrganisationOwned) for mapper in state.all_mappers):
-            raise ScopeMissing(
-                "a query on an organisation's rows needs organisation_scope() or system_scope()"
-            )
+            raise ScopeMissing("an organisation's rows were asked for outside any scope")
         return
     state.statement = state.statement.options(  # type: ignore[attr-defined]
         with_loader_criteria(

@@ -9,14 +9,14 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, U
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from imagegen.core.clock import now
-from imagegen.extensions import db
+from imagegen.extensions import Model
 from imagegen.models.columns import UtcDateTime, created, data, items, moment, pk, public_id
 
 ROLES = ("owner", "admin", "editor", "approver", "viewer")
 THEMES = ("system", "light", "dark")
 
 
-class Organisation(db.Model):
+class Organisation(Model):
     """A workspace. `event_seq` numbers its events, so that a stream can resume without a gap."""
 
     __tablename__ = "organisations"
@@ -30,7 +30,7 @@ class Organisation(db.Model):
     created_at: Mapped[created]
 
 
-class User(UserMixin, db.Model):
+class User(UserMixin, Model):
     """A person, who may be in several organisations."""
 
     __tablename__ = "users"
@@ -58,7 +58,7 @@ class User(UserMixin, db.Model):
         return self.enabled
 
 
-class Membership(db.Model):
+class Membership(Model):
     """What a person may do in one organisation: rights follow from the role, see `services.rights`."""
 
     __tablename__ = "memberships"
@@ -78,7 +78,7 @@ class Membership(db.Model):
     organisation: Mapped[Organisation] = relationship()
 
 
-class Session(db.Model):
+class Session(Model):
     """One signed-in browser. The cookie carries a secret of which only the hash is here."""
 
     __tablename__ = "sessions"
@@ -99,7 +99,7 @@ class Session(db.Model):
     user: Mapped[User] = relationship()
 
 
-class ApiToken(db.Model):
+class ApiToken(Model):
     """A key to the API: one person's, in one organisation. Only its hash is kept."""
 
     __tablename__ = "api_tokens"
