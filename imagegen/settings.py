@@ -1,0 +1,328 @@
+"""Every setting of the studio, declared once; the only reader of the environment.
+
+A setting comes from the environment, else from `.env` in the project's folder, else from its default.
+`Settings.load()` reads them; `Settings(...)` takes values alone, so that a test sees nothing of its machine.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+ENV_FILE = PROJECT_ROOT / ".env"
+
+_SECRET_KEY_FILE = "secret-key"  # noqa: S105 - a file's name
+_CREDENTIALS = re.compile(r"://([^:/@]*):(.*)@")
+_MASK = "********"
+
+
+class SettingsError(Exception):
+    """A setting is wrong or missing; the text is one sentence that names the variable."""
+
+
+class Origin(StrEnum):
+    """Where the value in force came from."""
+
+    DEFAULT = "default"
+    ENVIRONMENT = "environment"
+    ENV_FILE = ".env"
+    DATA_FOLDER = "data folder"
+
+
+class Documented(NamedTuple):
+    """A setting as documentation shows it."""
+
+    name: str
+    default: str
+    help: str
+
+
+class InForce(NamedTuple):
+    """A setting as it is now; secrets and passwords are masked in `value`."""
+
+    name: str
+    value: str
+    origin: Origin
+
+
+def _wrong(reason: str) -> PydanticCustomError:
+    return PydanticCustomError("setting", "{reason}", {"reason": reason})
+
+
+def _folder(path: Path) -> Path:
+    # Relative to the project and not to wherever a command was called, so that all processes mean one folder.
+    return Path(os.path.normpath(PROJECT_ROOT / path.expanduser()))
+
+
+def _database(url: str) -> str:
+    """Return `url` as SQLAlchemy wants it: PostgreSQL with its driver, SQLite with the file's full path."""
+    scheme, _, rest = url.partition("://")
+    if scheme in ("postgres", "postgresql", "postgresql+psycopg") and rest:
+        return f"postgresql+psycopg://{rest}"
+    if scheme == "sqlite" and rest.startswith("/") and rest.strip("/") not in ("", ":memory:"):
+        return f"sqlite:///{_folder(Path(rest[1:]))}"
+    raise _wrong("must be sqlite:////path/to/file or postgresql://user:password@host/name")
+
+
+def _redis(url: str) -> str:
+    if urlsplit(url).scheme not in ("redis", "rediss", "unix"):
+        raise _wrong("must begin with redis://, rediss:// or unix://")
+    return url
+
+
+def _web_address(url: str) -> str:
+    """Return `url` without its last slash, so that paths can be put behind it."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise _wrong("must be an address that begins with http:// or https://")
+    return url.rstrip("/")
+
+
+def _words(value: object) -> object:
+    return tuple(filter(None, re.split(r"[\s,]+", value))) if isinstance(value, str) else value
+
+
+Folder = Annotated[Path, AfterValidator(_folder)]
+DatabaseUrl = Annotated[str, AfterValidator(_database)]
+RedisUrl = Annotated[str, AfterValidator(_redis)]
+WebAddress = Annotated[str, AfterValidator(_web_address)]
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
+
+
+class Settings(BaseSettings):
+    """The settings in force. Attributes are the variables' names in lower case."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True, validate_default=True
+    )
+
+    host: str = Field("127.0.0.1", description="Address on which the web server listens.")
+    port: int = Field(8000, ge=1, le=65535, description="Port on which the web server listens.")
+    studio_data_dir: Folder = Field(
+        Path("instance"),
+        description="Folder for the database, pictures and keys; a relative one starts in the project.",
+        json_schema_extra={"shown": "./instance"},
+    )
+    secret_key: SecretStr = Field(
+        SecretStr(""),
+        description="Signs sessions and links; must be given with PostgreSQL.",
+        json_schema_extra={"shown": "made once in the data folder"},
+    )
+    database_url: DatabaseUrl = Field(
+        default_factory=lambda data: f"sqlite:///{data['studio_data_dir'] / 'studio.db'}",
+        description="SQLite or PostgreSQL database.",
+        json_schema_extra={"shown": "studio.db in the data folder"},
+    )
+    redis_url: RedisUrl | None = Field(
+        None,
+        description="Redis server to use instead of the embedded one.",
+        json_schema_extra={"shown": "embedded server"},
+    )
+    workers: int = Field(2, ge=1, le=64, description="Worker processes that `make run` starts.")
+    shots_per_worker: int = Field(16, ge=1, le=256, description="Images on which one worker works at once.")
+    provider_concurrency: int = Field(
+        64, ge=1, le=10_000, description="Calls to one provider under way at once, over all workers."
+    )
+    lease_seconds: int = Field(
+        90,
+        ge=2,
+        le=3600,
+        description="After this long without a sign of life a worker's image is taken over.",
+    )
+    heartbeat_seconds: int = Field(
+        15,
+        ge=1,
+        le=1800,
+        description="How often a worker gives a sign of life; at most half of LEASE_SECONDS.",
+    )
+    sweep_seconds: int = Field(
+        30, ge=1, le=3600, description="How often the scheduler looks for lost and due work."
+    )
+    provider_timeout_seconds: int = Field(
+        300, ge=1, le=3600, description="Longest time that one call to a provider may take in all."
+    )
+    storage_backend: Literal["local"] = Field(
+        "local", description="Where pictures are kept: `local` is the data folder."
+    )
+    openai_api_key: SecretStr | None = Field(None, description="Key for OpenAI's image models.")
+    openai_base_url: WebAddress = Field(
+        "https://api.openai.com/v1", description="OpenAI's API, or a proxy or compatible server in its place."
+    )
+    studio_admin_email: str | None = Field(
+        None, description="Makes the first admin without the set-up page, with STUDIO_ADMIN_PASSWORD."
+    )
+    studio_admin_password: SecretStr | None = Field(
+        None, description="Password of the admin that STUDIO_ADMIN_EMAIL names."
+    )
+    public_url: WebAddress | None = Field(
+        None, description="Address under which people reach the studio, for links that leave it."
+    )
+    trusted_hosts: Words = Field(
+        (), description="Host names that are answered, separated by commas; empty answers all."
+    )
+    proxy_hops: int = Field(
+        0, ge=0, le=10, description="Reverse proxies in front whose X-Forwarded headers are believed."
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="Least weight of the log lines that are written."
+    )
+
+    _origins: dict[str, Origin] = {}
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take the constructor's values alone; `load` reads the environment."""
+        return (init_settings,)
+
+    @classmethod
+    def load(cls, env_file: Path | None = ENV_FILE) -> Self:
+        """Return the settings of this process, making the data folder and its secret key if they are missing.
+
+        Raises SettingsError with one sentence when a setting is wrong.
+        """
+        values, origins = _read_layers(cls, env_file)
+        try:
+            settings = cls(**values)
+        except ValidationError as error:
+            raise SettingsError(_sentence(error.errors()[0])) from None
+        if not settings.secret_key.get_secret_value():
+            key = _kept_secret_key(settings)
+            settings = settings.model_copy(update={"secret_key": SecretStr(key)})
+            origins["secret_key"] = Origin.DATA_FOLDER
+        settings._origins = origins
+        return settings
+
+    @property
+    def uses_postgresql(self) -> bool:
+        """Whether the database is PostgreSQL; otherwise it is SQLite."""
+        return self.database_url.startswith("postgresql")
+
+    @classmethod
+    def documented(cls) -> list[Documented]:
+        """Return name, default and help of every setting, in the order of declaration."""
+        return [
+            Documented(name.upper(), _default_text(name), field.description or "")
+            for name, field in cls.model_fields.items()
+        ]
+
+    def in_force(self) -> list[InForce]:
+        """Return name, masked value and origin of every setting, in the order of declaration."""
+        return [
+            InForce(name.upper(), _masked(getattr(self, name)), self._origins.get(name, Origin.DEFAULT))
+            for name in type(self).model_fields
+        ]
+
+    @model_validator(mode="after")
+    def _check_pairs(self) -> Self:
+        if 2 * self.heartbeat_seconds > self.lease_seconds:
+            raise _wrong("HEARTBEAT_SECONDS must be at most half of LEASE_SECONDS")
+        if bool(self.studio_admin_email) != bool(self.studio_admin_password):
+            raise _wrong("STUDIO_ADMIN_EMAIL and STUDIO_ADMIN_PASSWORD must be given together")
+        return self
+
+
+def _read_layers(cls: type[Settings], env_file: Path | None) -> tuple[dict[str, Any], dict[str, Origin]]:
+    """Return the values given and where each came from; the environment goes before the file."""
+    layers = (
+        (Origin.ENV_FILE, DotEnvSettingsSource(cls, env_file=env_file)),
+        (Origin.ENVIRONMENT, EnvSettingsSource(cls)),
+    )
+    values: dict[str, Any] = {}
+    origins: dict[str, Origin] = {}
+    for origin, read in layers:
+        given = {name: value for name, value in read().items() if name in cls.model_fields}
+        values |= given
+        origins |= dict.fromkeys(given, origin)
+    return values, origins
+
+
+_REASONS = {
+    "int_parsing": "must be a whole number",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "literal_error": "must be {expected}",
+    "setting": "{reason}",
+}
+
+
+def _sentence(error: ErrorDetails) -> str:
+    """Return one sentence for a pydantic error; the value is left out because it may be a secret."""
+    reason = _REASONS.get(error["type"], error["msg"]).format(**error.get("ctx", {}))
+    return " ".join([*(str(part).upper() for part in error["loc"][:1]), reason]) + "."
+
+
+def _kept_secret_key(settings: Settings) -> str:
+    """Return the key kept in the data folder; the first process to come makes it."""
+    if settings.uses_postgresql:
+        raise SettingsError("SECRET_KEY must be given when DATABASE_URL is PostgreSQL.")
+    path = settings.studio_data_dir / _SECRET_KEY_FILE
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not path.exists():
+            _write_once(path, secrets.token_hex(32))
+        return path.read_text(encoding="ascii").strip()
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise SettingsError(
+            f"STUDIO_DATA_DIR is {settings.studio_data_dir}, which cannot be used: {reason}."
+        ) from None
+
+
+def _write_once(path: Path, text: str) -> None:
+    """Write `text` to `path`, readable by its owner only, unless another process was quicker.
+
+    A link makes the whole file appear at once, so nobody ever reads half a key.
+    """
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    with open(draft, "w", encoding="ascii", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        return
+    finally:
+        draft.unlink()
+
+
+def _default_text(name: str) -> str:
+    field = Settings.model_fields[name]
+    extra = field.json_schema_extra
+    if isinstance(extra, dict) and "shown" in extra:
+        return str(extra["shown"])
+    return _masked(field.default)
+
+
+def _masked(value: object) -> str:
+    """Return `value` for people's eyes: no secret, and no password inside an address."""
+    if value is None or value == ():
+        return ""
+    if isinstance(value, SecretStr):
+        return _MASK if value.get_secret_value() else ""
+    text = ", ".join(value) if isinstance(value, tuple) else str(value)
+    return _CREDENTIALS.sub(rf"://\1:{_MASK}@", text)
