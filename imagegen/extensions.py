@@ -6,19 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
+import structlog
 from flask import current_app
 from flask_babel import Babel
 from flask_login import LoginManager
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from flask_wtf import CSRFProtect
+from redis import Redis, RedisError
 from sqlalchemy import MetaData
 from sqlalchemy.orm import DeclarativeBase
 from werkzeug.local import LocalProxy
 
 if TYPE_CHECKING:
-    from redis import Redis
-
     from imagegen.imaging.pool import PoolClient
     from imagegen.providers.prices import PriceTable
     from imagegen.providers.registry import ProviderRegistry
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+EVENTS_CHANNEL = "studio:events"
 
 
 class Base(DeclarativeBase):
@@ -81,3 +83,14 @@ def in_app_context(function: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **kwargs)
 
     return call
+
+
+def announce(organisation_id: int) -> None:
+    """Tell all listening processes that an organisation has new events.
+
+    Redis only wakes: whoever is not told asks the database a little later, so a failure here is not one.
+    """
+    try:
+        runtime.redis.publish(EVENTS_CHANNEL, str(organisation_id))
+    except RedisError as error:
+        structlog.get_logger(__name__).warning("events.announce_failed", error=str(error))

@@ -84,7 +84,7 @@ def _narrow(state: ORMExecuteState) -> None:
         if any(issubclass(mapper.class_, OrganisationOwned) for mapper in state.all_mappers):
             raise ScopeMissing("an organisation's rows were asked for outside any scope")
         return
-    state.statement = state.statement.options(  # type: ignore[attr-defined]
+    state.statement = state.statement.options(
         with_loader_criteria(
             OrganisationOwned, lambda cls: cls.organisation_id == scope, include_aliases=True
         )

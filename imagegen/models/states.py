@@ -32,8 +32,8 @@ class ShotStatus(StrEnum):
 class AttemptStatus(StrEnum):
     """Where one call to a provider stands.
 
-    `prepared`: written, nothing sent. `sent`: the call may have reached it. `accepted`: the provider has taken
-    the work on and named it. The others end it.
+    `prepared`: written, nothing sent. `sent`: the call may have reached it. `accepted`: the provider has
+    taken the work on and named it. The others end it.
     """
 
     PREPARED = "prepared"

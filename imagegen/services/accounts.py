@@ -195,13 +195,15 @@ def note_seen(uow: UnitOfWork, *, session_id: int) -> None:
 
 
 def membership_of(*, user_id: int, organisation_id: int | None) -> Membership | None:
-    """Return the person's membership in the organisation, or in their first one if that is not (any more) theirs."""
-    mine = (
-        select(Membership).options(joinedload(Membership.organisation)).where(Membership.user_id == user_id)
+    """Return the person's membership in the organisation; in their first one if that one is not theirs."""
+    row: Membership | None = db.session.scalar(
+        select(Membership)
+        .options(joinedload(Membership.organisation))
+        .where(Membership.user_id == user_id)
+        .order_by((Membership.organisation_id == (organisation_id or 0)).desc(), Membership.id)
+        .limit(1)
     )
-    return db.session.scalars(
-        mine.order_by((Membership.organisation_id == (organisation_id or 0)).desc(), Membership.id).limit(1)
-    ).first()
+    return row
 
 
 @writes

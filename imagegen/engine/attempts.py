@@ -1,0 +1,271 @@
+"""One call to a provider, from the claim to the picture in the library, each step written down before the next."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+from sqlalchemy import select
+
+from imagegen.core.errors import ErrorKind
+from imagegen.core.text import N_
+from imagegen.engine import pictures, states
+from imagegen.engine.claims import Claim
+from imagegen.extensions import db, runtime
+from imagegen.imaging.pool import ImagingError
+from imagegen.models import Attempt, Job, Shot, UnitOfWork, User, writes
+from imagegen.models.columns import db_now
+from imagegen.models.states import AttemptStatus, ShotStatus
+from imagegen.providers.base import ImageRequest, ImageResult, Provider, Usage
+from imagegen.providers.errors import Outcome, ProviderError
+from imagegen.services import generation, ledger, library
+from imagegen.storage.base import StorageError
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class RetryRule:
+    """How often a call is made in all before the error stands, and how long to wait between, in seconds."""
+
+    tries: int
+    first_wait: float
+    longest_wait: float
+
+
+RETRIES: dict[ErrorKind, RetryRule] = {
+    ErrorKind.RATE_LIMITED: RetryRule(tries=5, first_wait=2, longest_wait=60),
+    ErrorKind.UNAVAILABLE: RetryRule(tries=3, first_wait=1, longest_wait=20),
+}
+"""Only what the provider has certainly not taken on is called again; other kinds end the shot at once."""
+
+
+def run(claim: Claim) -> None:
+    """Make the call that `claim` allows, and write down how it ended. Never raises for what a provider does."""
+    prepared = _load(claim)
+    if prepared is None:
+        return
+    provider, request = prepared
+    if not _mark_sent(claim):
+        return
+    try:
+        result = provider.generate(request)
+    except ProviderError as error:
+        fail(claim, error)
+        return
+    store(claim, result)
+
+
+def _load(claim: Claim) -> tuple[Provider, ImageRequest] | None:
+    """Read what is to be asked; the session is closed before anything slow begins."""
+    try:
+        shot = db.session.get_one(Shot, claim.shot_id)
+        owner = db.session.scalars(select(User.public_id).join(Job).where(Job.id == shot.job_id)).one()
+        provider, _ = runtime.providers.find(shot.provider, shot.model)
+        request = generation.image_request(
+            shot,
+            user_hash=hashlib.sha256(owner.encode()).hexdigest(),
+            deadline_seconds=runtime.settings.provider_timeout_seconds,
+        )
+        return provider, request
+    except ProviderError as error:
+        fail(claim, error)
+        return None
+    finally:
+        db.session.remove()
+
+
+@writes
+def _mark_sent(uow: UnitOfWork, claim: Claim) -> bool:
+    """Write down that the call may reach the provider from now on; False if the claim is not ours any more."""
+    if states.lock(uow, shot_id=claim.shot_id, fence=claim.fence) is None:
+        return False
+    attempt = uow.get_one(Attempt, claim.attempt_id)
+    attempt.status = AttemptStatus.SENT
+    attempt.sent_at = db_now()
+    return True
+
+
+def store(claim: Claim, result: ImageResult) -> None:
+    """Check and keep the picture of `result`, then settle: image, money, state and event in one transaction."""
+    answered_at = time.monotonic()
+    payload = result.images[0]
+    facts = _facts_of(result)
+    try:
+        with runtime.storage.workspace() as folder:
+            kept = pictures.keep(claim, payload.data, Path(folder))
+            _deliver(claim, kept, seed=payload.seed, facts=facts)
+    except ImagingError as error:
+        _billed_without_picture(claim, result.usage, ErrorKind.BAD_ANSWER, str(error), facts)
+    except StorageError as error:
+        log.error("attempt.not_stored", error=str(error), shot=claim.shot_id)
+        _billed_without_picture(claim, result.usage, ErrorKind.INTERNAL, error.message, facts)
+    log.info("attempt.stored", shot=claim.shot_id, seconds=round(time.monotonic() - answered_at, 3))
+
+
+def _facts_of(result: ImageResult) -> dict[str, Any]:
+    return {
+        "provider_request_id": result.request_id,
+        "usage": result.usage.as_dict() if result.usage else None,
+    }
+
+
+@writes
+def _deliver(
+    uow: UnitOfWork, claim: Claim, kept: pictures.Kept, *, seed: int | None, facts: dict[str, Any]
+) -> None:
+    locked = states.lock(uow, shot_id=claim.shot_id, fence=claim.fence)
+    if locked is None:
+        log.warning("attempt.fenced_off", shot=claim.shot_id)
+        return
+    shot, job = locked
+    attempt = _end_attempt(uow, claim, AttemptStatus.SUCCEEDED, facts)
+    library.add_generated(uow, job=job, shot=shot, kept=kept, seed=seed)
+    cost = _settle(uow, job, shot, attempt)
+    states.move(uow, shot=shot, job=job, to=ShotStatus.SUCCEEDED, actual_micro=cost)
+
+
+@writes
+def _billed_without_picture(
+    uow: UnitOfWork, claim: Claim, usage: Usage | None, kind: ErrorKind, message: str, facts: dict[str, Any]
+) -> None:
+    locked = states.lock(uow, shot_id=claim.shot_id, fence=claim.fence)
+    if locked is None:
+        return
+    shot, job = locked
+    facts = {**facts, "error_kind": kind, "error_message": message}
+    attempt = _end_attempt(uow, claim, AttemptStatus.BILLED_NO_IMAGE, facts)
+    cost = _settle(uow, job, shot, attempt)
+    states.move(
+        uow,
+        shot=shot,
+        job=job,
+        to=ShotStatus.FAILED,
+        actual_micro=cost,
+        error_kind=kind,
+        error_message=message,
+    )
+
+
+def _end_attempt(uow: UnitOfWork, claim: Claim, status: AttemptStatus, facts: dict[str, Any]) -> Attempt:
+    attempt = uow.get_one(Attempt, claim.attempt_id)
+    attempt.status = status
+    attempt.answered_at = attempt.ended_at = db_now()
+    for name, value in facts.items():
+        setattr(attempt, name, value)
+    return attempt
+
+
+def _settle(uow: UnitOfWork, job: Job, shot: Shot, attempt: Attempt) -> int | None:
+    """Book what the attempt cost: from the provider's usage where it told, else the estimate."""
+    usage = Usage(**attempt.usage) if attempt.usage else None
+    cost = runtime.prices.actual(attempt.provider, attempt.model, usage) if usage else shot.estimated_micro
+    attempt.cost_micro = cost
+    job.actual_micro += cost or 0
+    ledger.settle(uow, job=job, shot=shot, attempt=attempt, cost=cost, price_date=runtime.prices.date)
+    return cost
+
+
+_ENDINGS: dict[Outcome, AttemptStatus] = {
+    Outcome.NOT_SENT: AttemptStatus.NOT_SENT,
+    Outcome.REJECTED: AttemptStatus.REJECTED,
+    Outcome.ACCEPTED: AttemptStatus.BILLED_NO_IMAGE,
+    Outcome.UNKNOWN: AttemptStatus.UNKNOWN,
+}
+
+
+def fail(claim: Claim, error: ProviderError) -> None:
+    """Write down that the call gave no picture: try again, give up, or leave it open, as far as it got."""
+    log.warning(
+        "attempt.failed", shot=claim.shot_id, kind=error.kind, outcome=error.outcome, error=error.message
+    )
+    facts = {"provider_request_id": error.request_id, "error_code": error.code}
+    if error.outcome == Outcome.ACCEPTED:
+        facts["usage"] = error.usage.as_dict() if error.usage else None
+        _billed_without_picture(claim, error.usage, error.kind, error.message, facts)
+    else:
+        _not_made(claim, error, facts)
+
+
+@writes
+def _not_made(uow: UnitOfWork, claim: Claim, error: ProviderError, facts: dict[str, Any]) -> None:
+    locked = states.lock(uow, shot_id=claim.shot_id, fence=claim.fence)
+    if locked is None:
+        return
+    shot, job = locked
+    told = {"error_kind": error.kind, "error_message": error.message}
+    attempt = uow.get_one(Attempt, claim.attempt_id)
+    if attempt.status == AttemptStatus.PREPARED:
+        _end_attempt(uow, claim, AttemptStatus.NOT_SENT, {**facts, **told})
+    else:
+        _end_attempt(uow, claim, _ENDINGS[error.outcome], {**facts, **told})
+    wait = _seconds_to_wait(error, shot.tries)
+    if wait is not None:
+        states.move(uow, shot=shot, job=job, to=ShotStatus.WAITING, not_before=db_now(wait), **told)
+        return
+    states.move(uow, shot=shot, job=job, to=_end_of(error), **told)
+    if error.outcome != Outcome.UNKNOWN:
+        ledger.release(uow, shot=shot)
+
+
+def _end_of(error: ProviderError) -> ShotStatus:
+    if error.outcome == Outcome.UNKNOWN:
+        return ShotStatus.UNKNOWN
+    return ShotStatus.REFUSED if error.kind == ErrorKind.REFUSED else ShotStatus.FAILED
+
+
+def _seconds_to_wait(error: ProviderError, tries: int) -> float | None:
+    """Return how long to wait before the call is made again, in seconds; None if it must not be."""
+    rule = RETRIES.get(error.kind)
+    if not error.retryable or rule is None or tries >= rule.tries:
+        return None
+    if error.retry_after is not None and error.retry_after > rule.longest_wait:
+        return None
+    backoff = min(rule.longest_wait, rule.first_wait * 2 ** (tries - 1))
+    # Jitter, so that shots that failed together don't come back together.
+    return max(error.retry_after or 0.0, backoff) * random.uniform(1.0, 1.3)  # noqa: S311
+
+
+STOPPED = N_("The studio was stopped while the provider was drawing.")
+LOST = N_("The studio lost touch with this call: it was sent, and no answer came back.")
+
+
+MOST_LOSSES = 3
+"""A drawing of our own that takes its worker down this often is given up."""
+
+
+def abandon(claim: Claim, *, message: str) -> None:
+    """End a call that nobody will hear the end of: given back if nothing was sent, else its fate is unknown."""
+    try:
+        shot = db.session.get_one(Shot, claim.shot_id)
+        attempt = db.session.get_one(Attempt, claim.attempt_id)
+        unsent = attempt.status == AttemptStatus.PREPARED
+        repeatable = unsent or (_draws_here(shot.provider) and shot.tries < MOST_LOSSES)
+    finally:
+        db.session.remove()
+    _abandon(claim, message=message, repeatable=repeatable)
+
+
+def _draws_here(provider_id: str) -> bool:
+    """Whether the call can be made again without being paid for twice."""
+    return any(provider.id == provider_id and provider.built_in for provider in runtime.providers.providers())
+
+
+@writes
+def _abandon(uow: UnitOfWork, claim: Claim, *, message: str, repeatable: bool) -> None:
+    locked = states.lock(uow, shot_id=claim.shot_id, fence=claim.fence)
+    if locked is None:
+        return
+    shot, job = locked
+    if repeatable:
+        _end_attempt(uow, claim, AttemptStatus.NOT_SENT, {"error_message": message})
+        states.move(uow, shot=shot, job=job, to=ShotStatus.WAITING)
+        return
+    told = {"error_kind": ErrorKind.UNKNOWN, "error_message": message}
+    _end_attempt(uow, claim, AttemptStatus.UNKNOWN, told)
+    states.move(uow, shot=shot, job=job, to=ShotStatus.UNKNOWN, **told)

@@ -1,0 +1,122 @@
+"""Who works on what: claims in fair order, held by a lease that its owner keeps alive."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Select, exists, func, or_, select, update
+from sqlalchemy.orm import aliased
+
+from imagegen.engine import states
+from imagegen.extensions import db
+from imagegen.models import Attempt, Job, Shot, UnitOfWork, writes
+from imagegen.models.columns import db_now
+from imagegen.models.states import JobStatus, ShotStatus
+
+_ACTIVE = (JobStatus.QUEUED, JobStatus.RUNNING)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The right to work on one shot, as long as its lease is kept; `fence` tells it from later claims."""
+
+    shot_id: int
+    attempt_id: int
+    organisation_id: int
+    fence: int
+
+
+def _claimable() -> ColumnElement[bool]:
+    due = or_(Shot.not_before.is_(None), Shot.not_before <= db_now())
+    return (Shot.status == ShotStatus.WAITING) & due
+
+
+def _fairest_job(lone_only: bool) -> Select[tuple[int]]:
+    """The organisation with the fewest running shots, then the job with the fewest, then the oldest."""
+    other = aliased(Job)
+    busy = (
+        select(other.organisation_id, func.sum(other.n_running).label("running"))
+        .where(other.status.in_(_ACTIVE))
+        .group_by(other.organisation_id)
+        .subquery()
+    )
+    query = (
+        select(Job.id)
+        .join(busy, busy.c.organisation_id == Job.organisation_id)
+        .where(Job.status.in_(_ACTIVE), exists().where(Shot.job_id == Job.id, _claimable()))
+        .order_by(busy.c.running, Job.n_running, Job.id)
+        .limit(1)
+    )
+    return query.where(Job.n_running == 0) if lone_only else query
+
+
+@writes
+def claim(uow: UnitOfWork, *, owner: str, lease_seconds: float, lone_only: bool) -> Claim | None:
+    """Claim the next waiting shot of any job for `owner`, with an attempt written down and nothing sent.
+
+    `lone_only` takes only from jobs of which nothing runs. None if nothing is claimable.
+    """
+    job_id = uow.scalar(_fairest_job(lone_only))
+    if job_id is None:
+        return None
+    shot_id = uow.scalar(
+        select(Shot.id)
+        .where(Shot.job_id == job_id, _claimable())
+        .order_by(Shot.slot)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+    locked = states.lock(uow, shot_id=shot_id) if shot_id is not None else None
+    if locked is None:
+        return None
+    shot, job = locked
+    states.move(
+        uow,
+        shot=shot,
+        job=job,
+        to=ShotStatus.RUNNING,
+        lease_owner=owner,
+        lease_until=db_now(lease_seconds),
+        fence=shot.fence + 1,
+        tries=shot.tries + 1,
+        step="calling",
+        not_before=None,
+        error_kind=None,
+        error_message=None,
+        started_at=db_now(),
+    )
+    attempt = Attempt(
+        organisation_id=job.organisation_id,
+        job_id=job.id,
+        number=shot.tries,
+        provider=shot.provider,
+        model=shot.model,
+        shots=[shot],
+    )
+    uow.add(attempt)
+    uow.flush()
+    return Claim(shot.id, attempt.id, job.organisation_id, shot.fence)
+
+
+@writes
+def keep(uow: UnitOfWork, *, owner: str, shot_ids: Collection[int], lease_seconds: float) -> None:
+    """Renew the leases that `owner` still holds."""
+    uow.execute(
+        update(Shot)
+        .where(Shot.id.in_(shot_ids), Shot.lease_owner == owner, Shot.status == ShotStatus.RUNNING)
+        .values(lease_until=db_now(lease_seconds))
+        .execution_options(synchronize_session=False)
+    )
+
+
+def seconds_to_next() -> float | None:
+    """Return in how many seconds the next waiting shot may be claimed (0 if one may be now), None without any."""
+    row = db.session.execute(
+        select(func.min(func.coalesce(Shot.not_before, db_now())), db_now()).where(
+            Shot.status == ShotStatus.WAITING
+        )
+    ).one()
+    db.session.rollback()
+    first, clock = row
+    return None if first is None else max(0.0, (first - clock).total_seconds())

@@ -1,0 +1,83 @@
+"""From the outbox to RQ. What is queued are wake-ups: the work itself is found in the database."""
+
+from __future__ import annotations
+
+import math
+
+import structlog
+from redis import RedisError
+from rq import Queue
+from rq.exceptions import DuplicateJobError
+from rq.serializers import JSONSerializer
+from sqlalchemy import select, update
+
+from imagegen.core.clock import now
+from imagegen.extensions import db, runtime
+from imagegen.models import Job, Outbox, UnitOfWork, organisation_scope, writes
+from imagegen.services import generation
+from imagegen.services.generation import GenerationRequest
+
+log = structlog.get_logger(__name__)
+
+QUEUE = "studio"
+WAKE_CHANNEL = "studio:work"
+TASK = "imagegen.engine.tasks.work"
+
+
+def queue() -> Queue:
+    """Return the queue of wake-ups. Its messages are JSON: nothing from Redis is ever unpickled."""
+    return Queue(QUEUE, connection=runtime.redis, serializer=JSONSerializer)
+
+
+def submit(
+    *, organisation_id: int, user_id: int, request: GenerationRequest, idempotency_key: str | None = None
+) -> Job:
+    """Accept `request`: write the job, then wake the workers. Raises StudioError with a sentence."""
+    plan = generation.plan(request)
+    with organisation_scope(organisation_id):
+        job = generation.create_job(
+            organisation_id=organisation_id,
+            user_id=user_id,
+            request=request,
+            plan=plan,
+            idempotency_key=idempotency_key,
+        )
+    _send(f"{generation.WAKE}-{job.public_id}", shots=job.total)
+    return job
+
+
+def relay() -> int:
+    """Send what the outbox still holds; return how many rows. The sweeper's half of `submit`."""
+    names = db.session.scalars(select(Outbox.name).where(Outbox.sent_at.is_(None)).order_by(Outbox.id)).all()
+    db.session.rollback()
+    return sum(_send(name, shots=1) for name in names)
+
+
+def wake(name: str, *, count: int = 1) -> None:
+    """Queue `count` wake-ups called `name`, and stir the workers that are up already. Raises RedisError."""
+    for number in range(count):
+        try:
+            queue().enqueue(
+                TASK, job_id=f"{name}-{number}", unique=True, job_timeout=-1, result_ttl=0, failure_ttl=3600
+            )
+        except DuplicateJobError:
+            continue
+    runtime.redis.publish(WAKE_CHANNEL, name)
+
+
+def _send(name: str, *, shots: int) -> bool:
+    settings = runtime.settings
+    count = max(min(shots, settings.workers), math.ceil(shots / settings.shots_per_worker))
+    try:
+        wake(name, count=count)
+    except RedisError as error:
+        # Nothing is lost: the row stays unsent, and the sweeper tries again.
+        log.warning("dispatch.redis_unreachable", error=str(error), name=name)
+        return False
+    _mark_sent(name=name)
+    return True
+
+
+@writes
+def _mark_sent(uow: UnitOfWork, *, name: str) -> None:
+    uow.execute(update(Outbox).where(Outbox.name == name, Outbox.sent_at.is_(None)).values(sent_at=now()))

@@ -1,0 +1,54 @@
+"""What got lost, found again in the database: the safety net under every process that may die."""
+
+from __future__ import annotations
+
+import structlog
+from redis import RedisError
+from sqlalchemy import func, select
+
+from imagegen.core.ids import new_id
+from imagegen.engine import attempts, claims, dispatch
+from imagegen.engine.claims import Claim
+from imagegen.extensions import db
+from imagegen.models import Shot, attempt_shots, system_scope
+from imagegen.models.columns import db_now
+from imagegen.models.states import ShotStatus
+
+log = structlog.get_logger(__name__)
+
+
+def sweep() -> dict[str, int]:
+    """Take back expired leases, send what was left in the outbox, wake the workers if work waits.
+
+    Returns how much of each was found. Running it twice changes nothing more.
+    """
+    with system_scope():
+        found = {"expired": _take_back(), "relayed": dispatch.relay(), "woken": _wake_if_due()}
+    if any(found.values()):
+        log.info("sweep", **found)
+    return found
+
+
+def _take_back() -> int:
+    rows = db.session.execute(
+        select(Shot.id, Shot.organisation_id, Shot.fence, func.max(attempt_shots.c.attempt_id))
+        .join(attempt_shots, attempt_shots.c.shot_id == Shot.id)
+        .where(Shot.status == ShotStatus.RUNNING, Shot.lease_until < db_now())
+        .group_by(Shot.id, Shot.organisation_id, Shot.fence)
+    ).all()
+    db.session.remove()
+    for shot_id, organisation_id, fence, attempt_id in rows:
+        attempts.abandon(Claim(shot_id, attempt_id, organisation_id, fence), message=attempts.LOST)
+    return len(rows)
+
+
+def _wake_if_due() -> int:
+    """Queue a wake-up if something may be claimed now, whatever Redis remembers."""
+    due = claims.seconds_to_next()
+    if due is None or due > 0:
+        return 0
+    try:
+        dispatch.wake(f"sweep-{new_id()}")
+    except RedisError as error:
+        log.warning("sweep.redis_unreachable", error=str(error))
+    return 1

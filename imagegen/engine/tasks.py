@@ -1,0 +1,167 @@
+"""What RQ runs: one task keeps a worker's slots full with the shots of any job, then ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from types import FrameType
+
+import structlog
+from redis import RedisError
+
+from imagegen.core.ids import new_id
+from imagegen.engine import attempts, claims, dispatch
+from imagegen.engine.claims import Claim
+from imagegen.extensions import db, in_app_context, runtime
+from imagegen.models import system_scope
+
+log = structlog.get_logger(__name__)
+
+LONGEST_RUN = 300.0
+"""After so many seconds a task makes room for a fresh process; its successor is queued before it ends."""
+POLL_SECONDS = 1.0
+"""How long a wake-up may get lost in Redis before the database is asked anyway."""
+LONGEST_LINGER = 60.0
+"""A task stays for shots that may be tried again within so many seconds."""
+GRACE_SECONDS = 4.0
+
+
+def work() -> None:
+    """Run one task to its end. RQ calls this in a process of its own."""
+    Crew(slots=runtime.settings.shots_per_worker).work()
+
+
+class Crew:
+    """The slots of one worker: threads that each make one call to a provider at a time.
+
+    One thread claims for all of them: sixteen that race for the same rows would mostly wait for each other.
+    """
+
+    def __init__(self, *, slots: int) -> None:
+        self.slots = slots
+        self.owner = f"{socket.gethostname()}:{os.getpid()}:{new_id()}"[:80]
+        self.lease_seconds = float(runtime.settings.lease_seconds)
+        self._claims: dict[int, Claim] = {}
+        self._lock = threading.Lock()
+        self._stirred = threading.Event()
+        self._stopping = threading.Event()
+        self._over = threading.Event()
+        self._parent = os.getppid()
+
+    def work(self) -> None:
+        """Keep the slots full until nothing is claimable, the time is up or the worker is told to stop."""
+        signal.signal(signal.SIGTERM, self._on_terminate)
+        for duty in (self._listen, self._keep_leases):
+            threading.Thread(target=in_app_context(duty), name=duty.__name__, daemon=True).start()
+        pool = ThreadPoolExecutor(self.slots, thread_name_prefix="slot")
+        until = time.monotonic() + LONGEST_RUN
+        with system_scope():
+            while not self._stopping.is_set() and time.monotonic() < until:
+                self._stirred.clear()
+                self._fill(pool)
+                wait = self._seconds_to_wait()
+                if wait is None:
+                    break
+                self._stirred.wait(wait)
+            else:
+                self._hand_over()
+            self._finish(pool)
+
+    def _on_terminate(self, _signal: int, _frame: FrameType | None) -> None:
+        self._stopping.set()
+        self._stirred.set()
+
+    def _fill(self, pool: ThreadPoolExecutor) -> None:
+        while not self._stopping.is_set() and (free := self.slots - len(self._claims)) > 0:
+            claim = claims.claim(
+                owner=self.owner, lease_seconds=self.lease_seconds, lone_only=free == 1 and self.slots > 1
+            )
+            if claim is None:
+                return
+            with self._lock:
+                self._claims[claim.shot_id] = claim
+            pool.submit(in_app_context(self._run), claim)
+
+    def _run(self, claim: Claim) -> None:
+        try:
+            with system_scope():
+                attempts.run(claim)
+        except Exception:
+            # The shot keeps its lease until that runs out; the sweeper then finds out how far it got.
+            log.exception("slot.failed", shot=claim.shot_id)
+        finally:
+            db.session.remove()
+            with self._lock:
+                self._claims.pop(claim.shot_id, None)
+            self._stirred.set()
+
+    def _seconds_to_wait(self) -> float | None:
+        """Return how long to wait for something to claim, in seconds; None if nothing is left to wait for."""
+        if os.getppid() != self._parent:
+            self._stopping.set()
+            return 0.0
+        if self._claims:
+            return POLL_SECONDS
+        due = claims.seconds_to_next()
+        if due is None or due > LONGEST_LINGER:
+            return None
+        return min(due, POLL_SECONDS)
+
+    def _hand_over(self) -> None:
+        try:
+            dispatch.wake(f"successor-{new_id()}")
+        except RedisError as error:
+            log.warning("task.no_successor", error=str(error))
+
+    def _finish(self, pool: ThreadPoolExecutor) -> None:
+        """Let running calls end; when the worker stops, only for so long, and then say what became of them."""
+        orphaned = os.getppid() != self._parent
+        patient_until = time.monotonic() + GRACE_SECONDS
+        while self._claims and (not self._stopping.is_set() or orphaned or time.monotonic() < patient_until):
+            self._stirred.wait(0.05)
+            self._stirred.clear()
+        with self._lock:
+            left = list(self._claims.values())
+        for claim in left:
+            attempts.abandon(claim, message=attempts.STOPPED)
+        self._over.set()
+        pool.shutdown(wait=False, cancel_futures=True)
+        if left:
+            # Threads that wait for a provider can't be ended; this process was forked for the task alone.
+            os._exit(0)
+
+    def _listen(self) -> None:
+        """Wake the claiming thread when new work is announced."""
+        while not self._over.is_set():
+            try:
+                with runtime.redis.pubsub(ignore_subscribe_messages=True) as pubsub:
+                    pubsub.subscribe(dispatch.WAKE_CHANNEL)
+                    while not self._over.is_set():
+                        if pubsub.get_message(timeout=POLL_SECONDS):
+                            self._stirred.set()
+            except RedisError as error:
+                log.warning("task.redis_unreachable", error=str(error))
+                self._over.wait(POLL_SECONDS)
+
+    def _keep_leases(self) -> None:
+        """Renew the leases of what runs here, so that nobody else takes it over."""
+        while not self._over.wait(runtime.settings.heartbeat_seconds):
+            with self._lock:
+                held = list(self._claims)
+            if held:
+                self._try(lambda held=held: self._renew(held))  # type: ignore[misc]
+
+    def _renew(self, held: list[int]) -> None:
+        with system_scope():
+            claims.keep(owner=self.owner, shot_ids=held, lease_seconds=self.lease_seconds)
+
+    def _try(self, duty: Callable[[], None]) -> None:
+        try:
+            duty()
+        except Exception:
+            log.exception("task.heartbeat_failed")

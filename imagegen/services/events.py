@@ -1,0 +1,56 @@
+"""What watching pages hear of, written in the transaction that made it happen."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from sqlalchemy import update
+
+from imagegen.extensions import announce
+from imagegen.models import Event, Job, Organisation, Shot, UnitOfWork
+
+_PENDING = "pending_events"
+
+
+def record(uow: UnitOfWork, *, job: Job, type: str, shot: Shot | None = None, **data: Any) -> None:
+    """Add an event of `job`. It is numbered at the very end of `uow`.
+
+    The numbers come from counters whose rows stay locked until the commit, so their order is that of the commits;
+    taken last, they are locked for no longer than the commit itself.
+    """
+    pending: list[Event] = uow.info.setdefault(_PENDING, [])
+    if not pending:
+        uow.before_commit(_number)
+    pending.append(
+        Event(
+            organisation_id=job.organisation_id,
+            job_id=job.id,
+            user_id=job.user_id,
+            shot_id=shot.id if shot else None,
+            type=type,
+            data=data,
+        )
+    )
+
+
+def _number(uow: UnitOfWork) -> None:
+    pending: list[Event] = uow.info.pop(_PENDING)
+    for job_id, count in sorted(Counter(event.job_id for event in pending).items()):
+        raised = update(Job).where(Job.id == job_id).values(event_seq=Job.event_seq + count)
+        last = uow.execute(raised.returning(Job.event_seq)).scalar_one()
+        for seq, event in enumerate((e for e in pending if e.job_id == job_id), last - count + 1):
+            event.seq = seq
+    for organisation_id, count in sorted(Counter(event.organisation_id for event in pending).items()):
+        counted = (
+            update(Organisation)
+            .where(Organisation.id == organisation_id)
+            .values(event_seq=Organisation.event_seq + count)
+        )
+        last = uow.execute(counted.returning(Organisation.event_seq)).scalar_one()
+        mine = [e for e in pending if e.organisation_id == organisation_id]
+        for seq, event in enumerate(mine, last - count + 1):
+            event.organisation_seq = seq
+        uow.after_commit(lambda organisation_id=organisation_id: announce(organisation_id))  # type: ignore[misc]
+    uow.add_all(pending)
+    uow.flush()

@@ -1,0 +1,274 @@
+"""From a person's request to a job with its shots, reservations, first event and outbox row."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from sqlalchemy import select
+
+from imagegen.core.errors import Conflict
+from imagegen.core.money import Micro
+from imagegen.core.text import N_, clean
+from imagegen.extensions import runtime
+from imagegen.models import IdempotencyKey, Job, Outbox, Shot, UnitOfWork, writes
+from imagegen.models.states import JobStatus
+from imagegen.prompts.builder import build
+from imagegen.prompts.styles import find_style
+from imagegen.providers.base import AUTO, Feature, ImageRequest, ModelSpec, Provider, check
+from imagegen.providers.sizes import exact_size, size_for_ratio
+from imagegen.services import events, ledger
+
+KIND = "generate"
+MOST_VARIANTS = 10
+LARGEST_SEED = 2**32 - 1
+WAKE = "work"
+
+
+def _cleaned(value: Any) -> Any:
+    return clean(value).strip() if isinstance(value, str) else value
+
+
+def _or_none(value: Any) -> Any:
+    value = _cleaned(value)
+    return None if value == "" else value
+
+
+Text = Annotated[str, BeforeValidator(_cleaned)]
+Optional = BeforeValidator(_or_none)
+
+
+class GenerationRequest(BaseModel):
+    """What a person or a program asks for. The model's own limits are checked by `plan`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    prompt: Text = Field(min_length=1, max_length=100_000, description="What the picture should show.")
+    provider: Annotated[str | None, Optional] = Field(None, max_length=32)
+    model: Annotated[str | None, Optional] = Field(None, max_length=120)
+    aspect_ratio: Annotated[str | None, Optional] = Field(None, max_length=12, description="Such as 4:5.")
+    aspect_ratios: tuple[Annotated[str, Field(max_length=12)], ...] | None = Field(None, max_length=6)
+    size: Annotated[str | None, Optional] = Field(
+        None, pattern=r"^\d{1,5}x\d{1,5}$", description="Such as 1024x1024."
+    )
+    quality: Annotated[str | None, Optional] = Field(None, max_length=16)
+    style: Annotated[str | None, Optional] = Field(None, max_length=40)
+    n: int = Field(1, ge=1, le=MOST_VARIANTS, description="Variants of each shape.")
+    seed: Annotated[int | None, Optional] = Field(None, ge=0, le=LARGEST_SEED)
+    negative_prompt: Annotated[str | None, Optional] = Field(None, max_length=10_000)
+    background: Annotated[str | None, Optional] = Field(None, max_length=16)
+    output_format: Annotated[str | None, Optional] = Field(None, max_length=8)
+
+    @model_validator(mode="after")
+    def _one_shape(self) -> GenerationRequest:
+        if sum(x is not None for x in (self.aspect_ratio, self.aspect_ratios, self.size)) > 1:
+            raise ValueError(N_("Give aspect_ratio, aspect_ratios or size, only one of them."))
+        return self
+
+    @property
+    def ratios(self) -> tuple[str, ...]:
+        """The aspect ratios asked for, without repetitions; empty with an exact size or none at all."""
+        if self.aspect_ratios is not None:
+            return tuple(dict.fromkeys(self.aspect_ratios))
+        return (self.aspect_ratio,) if self.aspect_ratio else ()
+
+
+@dataclass(frozen=True)
+class PlannedShot:
+    """One picture to be made: what the provider is asked for, and what is cut from its answer."""
+
+    request: ImageRequest
+    trim: tuple[int, int] | None
+    ratio: str | None
+    estimate: Micro | None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the finished picture in pixels."""
+        return self.trim or self.request.size
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A request worked out: who makes it, picture by picture, and what it will cost."""
+
+    provider: Provider
+    spec: ModelSpec
+    shots: tuple[PlannedShot, ...]
+
+    @property
+    def estimate(self) -> Micro | None:
+        """What all shots may cost together, in micro-USD; None if any price is unknown."""
+        known = [shot.estimate for shot in self.shots if shot.estimate is not None]
+        return sum(known) if len(known) == len(self.shots) else None
+
+    @property
+    def seconds(self) -> float | None:
+        """How long one picture usually takes."""
+        return self.spec.seconds(self.shots[0].request.quality)
+
+
+def plan(request: GenerationRequest) -> Plan:
+    """Work `request` out; raises StudioError with the field and a sentence for what cannot be done."""
+    provider, spec = runtime.providers.find(request.provider, request.model)
+    style = find_style(request.style) if request.style else None
+    built = build(request.prompt, style=style, negative=request.negative_prompt or "")
+    takes_negative = Feature.NEGATIVE_PROMPT in spec.supports
+    # A style's own negative words are dropped where the model takes none; a person's are refused by `check`.
+    negative = built.negative if takes_negative else (request.negative_prompt or "")
+    first_seed = request.seed
+    if first_seed is None and Feature.SEED in spec.supports:
+        first_seed = secrets.randbelow(LARGEST_SEED)
+    shots = []
+    for ratio, (size, trim) in _shapes(spec, request):
+        for variant in range(request.n):
+            asked = ImageRequest(
+                model=spec.id,
+                prompt=built.prompt,
+                negative_prompt=negative or None,
+                width=size[0],
+                height=size[1],
+                quality=spec.quality_named(request.quality),
+                seed=None if first_seed is None else (first_seed + variant) % (LARGEST_SEED + 1),
+                background=request.background or AUTO,
+                output_format=request.output_format or spec.output_formats[0],
+            )
+            check(spec, asked)
+            shots.append(PlannedShot(asked, trim, ratio, runtime.prices.estimate(spec, asked)))
+    return Plan(provider, spec, tuple(shots))
+
+
+Shape = tuple[tuple[int, int], tuple[int, int] | None]
+
+
+def _shapes(spec: ModelSpec, request: GenerationRequest) -> Sequence[tuple[str | None, Shape]]:
+    if request.ratios:
+        choices = [(ratio, size_for_ratio(spec, ratio)) for ratio in request.ratios]
+        return [(ratio, ((choice.width, choice.height), choice.crop)) for ratio, choice in choices]
+    if request.size:
+        choice = exact_size(spec, request.size)
+        return [(None, ((choice.width, choice.height), choice.crop))]
+    return [(None, (spec.default_size, None))]
+
+
+@writes
+def create_job(
+    uow: UnitOfWork,
+    *,
+    organisation_id: int,
+    user_id: int,
+    request: GenerationRequest,
+    plan: Plan,
+    idempotency_key: str | None = None,
+) -> Job:
+    """Write the job with everything that belongs to it, in one transaction; nothing is queued yet.
+
+    With a key that was used before, the earlier job is returned; raises Conflict if that asked for something else.
+    """
+    asked = request.model_dump(mode="json", exclude_none=True)
+    if idempotency_key:
+        earlier = _earlier(uow, organisation_id, user_id, idempotency_key, asked)
+        if earlier is not None:
+            return earlier
+    job = Job(
+        organisation_id=organisation_id,
+        user_id=user_id,
+        kind=KIND,
+        status=JobStatus.QUEUED,
+        prompt=request.prompt,
+        provider=plan.provider.id,
+        model=plan.spec.id,
+        model_label=plan.spec.label,
+        request=asked,
+        n_waiting=len(plan.shots),
+        estimated_micro=plan.estimate,
+    )
+    uow.add(job)
+    uow.flush()
+    shots = [_shot(job, slot, planned) for slot, planned in enumerate(plan.shots)]
+    uow.add_all(shots)
+    uow.flush()
+    for shot in shots:
+        ledger.reserve(uow, job=job, shot=shot)
+    if idempotency_key:
+        uow.add(
+            IdempotencyKey(
+                organisation_id=organisation_id,
+                user_id=user_id,
+                key=idempotency_key,
+                request_hash=_hash(asked),
+                job_id=job.id,
+            )
+        )
+    uow.add(Outbox(task=WAKE, name=f"{WAKE}-{job.public_id}"))
+    events.record(uow, job=job, type="job.queued")
+    return job
+
+
+def _shot(job: Job, slot: int, planned: PlannedShot) -> Shot:
+    width, height = planned.size
+    return Shot(
+        organisation_id=job.organisation_id,
+        job_id=job.id,
+        slot=slot,
+        provider=job.provider,
+        model=job.model,
+        width=width,
+        height=height,
+        estimated_micro=planned.estimate,
+        request={
+            "prompt": planned.request.prompt,
+            "negative_prompt": planned.request.negative_prompt,
+            "size": list(planned.request.size),
+            "trim": list(planned.trim) if planned.trim else None,
+            "ratio": planned.ratio,
+            "quality": planned.request.quality,
+            "seed": planned.request.seed,
+            "background": planned.request.background,
+            "output_format": planned.request.output_format,
+        },
+    )
+
+
+def image_request(shot: Shot, *, user_hash: str, deadline_seconds: float) -> ImageRequest:
+    """Return what the provider is asked for `shot`, as it was planned."""
+    asked = shot.request
+    return ImageRequest(
+        model=shot.model,
+        prompt=asked["prompt"],
+        negative_prompt=asked["negative_prompt"],
+        width=asked["size"][0],
+        height=asked["size"][1],
+        quality=asked["quality"],
+        seed=asked["seed"],
+        background=asked["background"],
+        output_format=asked["output_format"],
+        user_hash=user_hash,
+        deadline_seconds=deadline_seconds,
+    )
+
+
+def _hash(asked: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(asked, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
+
+
+def _earlier(
+    uow: UnitOfWork, organisation_id: int, user_id: int, key: str, asked: dict[str, Any]
+) -> Job | None:
+    row = uow.scalar(
+        select(IdempotencyKey).where(
+            IdempotencyKey.organisation_id == organisation_id,
+            IdempotencyKey.user_id == user_id,
+            IdempotencyKey.key == key,
+        )
+    )
+    if row is None:
+        return None
+    if row.request_hash != _hash(asked):
+        raise Conflict(N_("This Idempotency-Key was used for another request. Use a new key."))
+    return uow.get_one(Job, row.job_id)

@@ -1,0 +1,140 @@
+"""Reading jobs: lists, one job, its shots with their pictures, its events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import selectinload
+
+from imagegen.core.errors import NotFound
+from imagegen.core.ids import is_id
+from imagegen.core.text import N_
+from imagegen.extensions import db
+from imagegen.models import Event, Image, Job, Organisation, Shot
+from imagegen.models.states import JobStatus
+from imagegen.services.library import Page, decode_cursor, encode_cursor
+
+FEED = 12
+
+
+@dataclass(frozen=True)
+class ShotView:
+    """A shot with its picture, once it has one."""
+
+    shot: Shot
+    image: Image | None
+
+
+@dataclass(frozen=True)
+class JobView:
+    """A job as a page shows it: the newest shot of each slot with its picture."""
+
+    job: Job
+    shots: Sequence[ShotView]
+
+
+def get_job(public_id: str) -> Job:
+    """Return one job of the organisation in scope; raises NotFound."""
+    job = db.session.scalar(select(Job).where(Job.public_id == public_id)) if is_id(public_id) else None
+    if job is None:
+        raise NotFound(N_("There is no such job."))
+    return job
+
+
+def list_jobs(
+    *,
+    user_id: int | None = None,
+    status: JobStatus | None = None,
+    cursor: str | None = None,
+    limit: int = FEED,
+) -> Page:
+    """Return a page of jobs, newest first; only one person's with `user_id`."""
+    query = select(Job)
+    if user_id is not None:
+        query = query.where(Job.user_id == user_id)
+    if status is not None:
+        query = query.where(Job.status == status)
+    after = decode_cursor(cursor)
+    if after is not None:
+        query = query.where(Job.id < after)
+    jobs = db.session.scalars(query.order_by(Job.id.desc()).limit(limit + 1)).all()
+    more = len(jobs) > limit
+    jobs = jobs[:limit]
+    return Page(jobs, encode_cursor(jobs[-1].id) if more else None)
+
+
+def view(jobs: Sequence[Job], *, with_attempts: bool = False) -> list[JobView]:
+    """Return `jobs` with their shots and pictures: two queries, however many jobs."""
+    ids = [job.id for job in jobs]
+    query = (
+        select(Shot, Image)
+        .outerjoin(Image, (Image.shot_id == Shot.id) & Image.deleted_at.is_(None))
+        .where(Shot.job_id.in_(ids), Shot.newest)
+        .order_by(Shot.slot)
+    )
+    if with_attempts:
+        query = query.options(selectinload(Shot.attempts))
+    by_job: dict[int, list[ShotView]] = {job_id: [] for job_id in ids}
+    for shot, image in db.session.execute(query).tuples():
+        by_job[shot.job_id].append(ShotView(shot, image))
+    return [JobView(job, by_job[job.id]) for job in jobs]
+
+
+def view_of_shots(shot_ids: Sequence[int]) -> list[ShotView]:
+    """Return these shots with their pictures."""
+    query = (
+        select(Shot, Image)
+        .outerjoin(Image, (Image.shot_id == Shot.id) & Image.deleted_at.is_(None))
+        .where(Shot.id.in_(shot_ids), Shot.newest)
+    )
+    return [ShotView(shot, image) for shot, image in db.session.execute(query).tuples()]
+
+
+def places_before(job: Job) -> int:
+    """Return how many shots of the organisation wait before this job's first."""
+    return (
+        db.session.scalar(
+            select(func.coalesce(func.sum(Job.n_waiting), 0)).where(
+                Job.id < job.id, Job.status.in_((JobStatus.QUEUED, JobStatus.RUNNING))
+            )
+        )
+        or 0
+    )
+
+
+def active_count(*, user_id: int) -> int:
+    """Return how many of the person's jobs are not finished."""
+    return (
+        db.session.scalar(
+            select(func.count(Job.id)).where(
+                Job.user_id == user_id, Job.status.in_((JobStatus.QUEUED, JobStatus.RUNNING))
+            )
+        )
+        or 0
+    )
+
+
+def latest_seq(organisation_id: int) -> int:
+    """Return the number of the organisation's newest event: what a page that is read now has seen."""
+    return db.session.scalar(select(Organisation.event_seq).where(Organisation.id == organisation_id)) or 0
+
+
+def events_after(
+    *, seq: int, user_id: int | None = None, job_id: int | None = None, limit: int = 1000
+) -> Sequence[Event]:
+    """Return the events of the organisation in scope after number `seq`, in order."""
+    query = select(Event).where(Event.organisation_seq > seq)
+    if user_id is not None:
+        query = query.where(Event.user_id == user_id)
+    if job_id is not None:
+        query = query.where(Event.job_id == job_id)
+    return db.session.scalars(query.order_by(Event.organisation_seq).limit(limit)).all()
+
+
+def job_events(job: Job, *, after: int = 0) -> Sequence[Event]:
+    """Return a job's own events after its number `after`, in order."""
+    return db.session.scalars(
+        select(Event).where(Event.job_id == job.id, Event.seq > after).order_by(Event.seq)
+    ).all()

@@ -1,0 +1,71 @@
+"""Money: set aside with the job, settled when a shot ends. Called within the unit of work of that end."""
+
+from __future__ import annotations
+
+from sqlalchemy import update
+
+from imagegen.core.clock import now
+from imagegen.core.ids import new_id
+from imagegen.core.money import Micro
+from imagegen.models import Attempt, Job, LedgerEntry, Reservation, Shot, UnitOfWork
+from imagegen.models.states import ReservationStatus
+
+
+def reserve(uow: UnitOfWork, *, job: Job, shot: Shot) -> None:
+    """Set aside the most that `shot` may cost; None where no price is known."""
+    uow.add(
+        Reservation(
+            organisation_id=job.organisation_id,
+            user_id=job.user_id,
+            job_id=job.id,
+            shot_id=shot.id,
+            amount_micro=shot.estimated_micro,
+        )
+    )
+
+
+def settle(
+    uow: UnitOfWork, *, job: Job, shot: Shot, attempt: Attempt, cost: Micro | None, price_date: str | None
+) -> None:
+    """End the shot's reservation with what it really cost, and book that.
+
+    A cost of None (no price known) posts the reservation and books nothing: it is not zero, it is unknown.
+    """
+    _end(uow, shot=shot, status=ReservationStatus.POSTED, posted=cost)
+    if not cost:
+        return
+    booking = new_id()
+    for account, amount in (("spend", cost), (f"provider:{attempt.provider}", -cost)):
+        uow.add(
+            LedgerEntry(
+                organisation_id=job.organisation_id,
+                booking=booking,
+                account=account,
+                amount_micro=amount,
+                user_id=job.user_id,
+                job_id=job.id,
+                shot_id=shot.id,
+                attempt_id=attempt.id,
+                client_id=job.client_id,
+                campaign_id=job.campaign_id,
+                operation=job.kind,
+                provider=attempt.provider,
+                model=attempt.model,
+                price_date=price_date,
+            )
+        )
+
+
+def release(uow: UnitOfWork, *, shot: Shot) -> None:
+    """End the shot's reservation without cost: nothing was made, nothing is owed."""
+    _end(uow, shot=shot, status=ReservationStatus.VOID, posted=None)
+
+
+def _end(uow: UnitOfWork, *, shot: Shot, status: ReservationStatus, posted: Micro | None) -> None:
+    ended = uow.execute(
+        update(Reservation)
+        .where(Reservation.shot_id == shot.id, Reservation.status == ReservationStatus.HELD)
+        .values(status=status, posted_micro=posted, ended_at=now())
+    )
+    if ended.rowcount != 1:
+        raise RuntimeError(f"the reservation of shot {shot.public_id} has ended already")

@@ -1,0 +1,65 @@
+"""The worker: takes wake-ups from RQ and runs each in a process forked from this one, where all is imported."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+import setproctitle
+from redis import RedisError
+from rq import Queue, Worker
+from rq.job import Job
+
+from imagegen.app import create_app
+from imagegen.engine import dispatch, tasks
+from imagegen.extensions import db, runtime
+from imagegen.imaging.pool import PoolOwner
+from imagegen.settings import Settings, SettingsError
+
+__all__ = ["AppWorker", "main"]
+
+IMAGING_CHILDREN = 2
+
+
+class AppWorker(Worker):
+    """RQ's worker, bound to the studio: fresh connections after the fork, and a stop that reaches the slots."""
+
+    def fork_work_horse(self, job: Job, queue: Queue) -> None:
+        """Fork without a database connection that parent and child would both believe to be theirs."""
+        db.session.remove()
+        db.engine.dispose()
+        super().fork_work_horse(job, queue)
+
+    def handle_warm_shutdown_request(self) -> None:
+        """Pass a polite stop on to the running task, which then claims nothing more and ends in seconds."""
+        if self.horse_pid:
+            os.kill(self.horse_pid, signal.SIGTERM)
+
+    def procline(self, message: str) -> None:
+        """Keep one recognisable title, instead of RQ's account of what it does."""
+
+
+def main() -> int:
+    """Run a worker until it is told to stop."""
+    setproctitle.setproctitle("imagegen-worker")
+    try:
+        settings = Settings.load()
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    app = create_app(settings)
+    with app.app_context(), PoolOwner(settings.imaging_socket("worker"), children=IMAGING_CHILDREN):
+        assert tasks  # imported before the fork: a task starts in 7 ms instead of 440
+        queue = dispatch.queue()
+        worker = AppWorker([queue], connection=runtime.redis, serializer=queue.serializer)
+        try:
+            worker.work(logging_level="WARNING")
+        except RedisError as error:
+            sys.stderr.write(f"The worker lost Redis and ends; it is started again. ({error})\n")
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
