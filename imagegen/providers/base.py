@@ -33,7 +33,6 @@ QUALITY_SYNONYMS: dict[str, str] = {
     "high": "hd",
 }
 """What a quality is called by models that do not know the name: old DALL·E words, and the way back."""
-
 DEFAULT_DEADLINE_SECONDS = 300.0
 
 
@@ -92,8 +91,7 @@ class SizeRule:
 class ModelSpec:
     """What one model is and can do.
 
-    `sizes` is a list of sizes or a rule; `qualities` may be empty (the model has just one);
-    `typical_seconds` is keyed by quality (by "" for a model without qualities).
+    `qualities` may be empty (there is just one); `typical_seconds` is keyed by quality, by "" if there are none.
     """
 
     id: str
@@ -146,10 +144,9 @@ class ModelSpec:
         """Return a sentence if the provider has announced the end of this model, else None."""
         if self.shutdown_date is None:
             return None
-        gone = today >= self.shutdown_date
-        sentence = (
-            N_("{model} was shut down on {date}.") if gone else N_("{model} will be shut down on {date}.")
-        ).format(model=self.label, date=self.shutdown_date.isoformat())
+        gone, coming = N_("{model} was shut down on {date}."), N_("{model} will be shut down on {date}.")
+        sentence = gone if today >= self.shutdown_date else coming
+        sentence = sentence.format(model=self.label, date=self.shutdown_date.isoformat())
         if self.replaced_by is None:
             return sentence
         return sentence + " " + N_("Use {successor} instead.").format(successor=self.replaced_by)
@@ -159,9 +156,8 @@ class ModelSpec:
 class ImageRequest:
     """One call to a provider: `n` pictures of one prompt, one size, one quality.
 
-    `seed` counts for the first picture. `user_hash` names the person without telling who it is (for
-    providers that want an end-user id). `hints` carries what only some providers use (colours, calm areas).
-    `deadline_seconds` is for the whole call, from connecting to the last byte.
+    `seed` is the first picture's. `user_hash` stands for the person without telling who it is. `hints` is what
+    only some providers use (colours, calm areas). `deadline_seconds` is for the whole call, to the last byte.
     """
 
     model: str
@@ -196,13 +192,15 @@ class ImagePayload:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What the provider says that it counted for the whole call; the bill follows from it."""
+    """What the provider says that it counted for the whole call; the bill follows from it.
+
+    `output_text_tokens` are those of `output_tokens` that were words and not pictures.
+    """
 
     input_text_tokens: int = 0
     input_image_tokens: int = 0
     output_tokens: int = 0
     output_text_tokens: int = 0
-    images: int = 0
 
     def as_dict(self) -> dict[str, int]:
         """Return the counts by name, as they are stored with an attempt."""
@@ -242,7 +240,6 @@ class Availability:
 class Provider(ABC):
     """A maker of pictures. One object serves many threads at once; it keeps nothing of a request.
 
-    A new provider sets the class attributes, lists its models and implements `_generate`.
     `key_setting` and `base_url_setting` name attributes of Settings. `built_in` marks a provider that
     draws in this process with no network and no key; it is never a silent stand-in for another.
     """
@@ -276,9 +273,16 @@ class Provider(ABC):
     def _generate(self, spec: ModelSpec, request: ImageRequest) -> ImageResult:
         """Draw a request that `check` has passed; raise ProviderError and nothing else."""
 
+    def remembers(self, model_id: str) -> bool:
+        """Tell whether `model_id` was this provider's once, so that `explain_unknown_model` knows more."""
+        return False
+
     def explain_unknown_model(self, model_id: str) -> str:
         """Return a sentence about a model that is not on offer; name its successor where there is one."""
         return N_("{provider} has no model “{model}”.").format(provider=self.label, model=model_id)
+
+    def prepare(self) -> None:  # noqa: B027 - most providers need nothing
+        """Load what a call needs, without the network; a worker calls it once, before it forks."""
 
     def close(self) -> None:  # noqa: B027 - most providers hold nothing
         """Let go of connections. The provider can be used again afterwards."""
@@ -296,8 +300,11 @@ class Provider(ABC):
         """Draw `request` and return exactly `request.n` pictures.
 
         Blocks until done or until `request.deadline_seconds` have passed. Raises ProviderError; what the
-        model cannot do is refused before anything is sent.
+        provider or the model cannot do is refused before anything is sent.
         """
+        availability = self.available()
+        if not availability.ok:
+            raise ProviderError(availability.reason, kind=ErrorKind.AUTH, outcome=Outcome.NOT_SENT)
         spec = self.spec(request.model)
         check(spec, request)
         result = self._generate(spec, request)
@@ -389,5 +396,5 @@ def _cannot(sentence: str, about: str) -> ProviderError:
 def _secret(value: SecretStr | str | None) -> SecretStr | None:
     if value is None:
         return None
-    secret = value if isinstance(value, SecretStr) else SecretStr(value)
-    return secret if secret.get_secret_value().strip() else None
+    key = (value.get_secret_value() if isinstance(value, SecretStr) else value).strip()
+    return SecretStr(key) if key else None

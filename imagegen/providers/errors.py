@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
 
 LONGEST_MESSAGE = 400
 LONGEST_CODE = 80
+LONGEST_WAIT_SECONDS = 600.0
+SHORTEST_SECRET = 4
 _HIDDEN = "[key]"
 # Keys of the networks we speak to, also half masked by the provider itself (`sk-abc***xyz`).
 _KEY_SHAPES = re.compile(r"\b(?:sk|pk|rk|r8|hf)[-_][\w*.\-…]{6,}|(?i:\bbearer\s+)[\w.*~+/=\-]{6,}")
@@ -82,6 +87,37 @@ class ProviderError(StudioError):
 def scrub(text: str, secrets: Iterable[str] = ()) -> str:
     """Return `text` without the `secrets` and without anything that has the form of a provider's key."""
     for secret in secrets:
-        if secret:
+        if len(secret) >= SHORTEST_SECRET:
             text = text.replace(secret, _HIDDEN)
     return _KEY_SHAPES.sub(_HIDDEN, text)
+
+
+def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Return the seconds that an answer asks us to wait, between 0 and 600; None if it does not say.
+
+    Reads `retry-after-ms`, and `Retry-After` as seconds or as an HTTP date. `headers` ignores case.
+    """
+    for name, seconds_per_unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        text = headers.get(name)
+        wait = None if text is None else _seconds(text, seconds_per_unit, now)
+        if wait is not None:
+            return min(max(wait, 0.0), LONGEST_WAIT_SECONDS)
+    return None
+
+
+def _seconds(text: str, seconds_per_unit: float, now: datetime) -> float | None:
+    try:
+        wait = float(text) * seconds_per_unit
+    except ValueError:
+        return _seconds_until(text, now)
+    return None if math.isnan(wait) else wait
+
+
+def _seconds_until(text: str, now: datetime) -> float | None:
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    # "-0000" instead of "GMT" gives a naive time; HTTP dates are always UTC.
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return (aware - now).total_seconds()

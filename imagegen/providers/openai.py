@@ -1,0 +1,294 @@
+"""OpenAI's image models, and servers that speak the same language under another base URL."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from threading import Lock
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from urllib.parse import urlsplit
+
+import httpx2
+import pybase64
+from pydantic import BaseModel, Field, ValidationError
+from pydantic_core import from_json
+
+from imagegen.core.text import N_, clean
+from imagegen.providers.base import (
+    AUTO,
+    MIME_TYPES,
+    Availability,
+    ImagePayload,
+    ImageRequest,
+    ImageResult,
+    ModelSpec,
+    Provider,
+    ProviderConfig,
+    Usage,
+)
+from imagegen.providers.openai_errors import Refusal, bad_answer, broken_off, refused
+from imagegen.providers.openai_models import (
+    COMPATIBLE_IDS,
+    COMPATIBLE_MODELS,
+    GONE,
+    GPT_IMAGE_MODELS,
+    PROVIDER_ID,
+    SUCCESSOR,
+)
+from imagegen.providers.transport import BoundedTransport, ExchangeError, Failure, exchange
+
+if TYPE_CHECKING:
+    from openai import APIStatusError, OpenAI, OpenAIError
+
+OFFICIAL_BASE_URL = "https://api.openai.com/v1"
+OFFICIAL_HOST = "api.openai.com"
+LARGEST_PICTURE = 32 * 1024 * 1024
+"""Bytes of answer for each picture, and as many again: 8.3 megapixels of noise with alpha take 44 MiB."""
+
+_SENDABLE = re.compile(r"[!-~]+")
+_SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
+    (0, b"\x89PNG\r\n\x1a\n", "png"),
+    (0, b"\xff\xd8\xff", "jpeg"),
+    (8, b"WEBP", "webp"),
+)
+Count = Annotated[int, Field(ge=0, strict=True)]
+
+
+class _Picture(BaseModel):
+    b64_json: str | None = None
+
+
+class _Answer(BaseModel):
+    """What must be right for there to be pictures; usage is read apart, for a wrong one spoils none."""
+
+    data: list[_Picture] = Field(min_length=1)
+
+
+class _InputDetails(BaseModel):
+    text_tokens: Count
+    image_tokens: Count
+
+
+class _OutputDetails(BaseModel):
+    text_tokens: Count = 0
+
+
+class _TokenCount(BaseModel):
+    input_tokens: Count
+    output_tokens: Count
+    input_tokens_details: _InputDetails | None = None
+    output_tokens_details: _OutputDetails | None = None
+
+
+class OpenAIProvider(Provider):
+    """GPT Image over OpenAI's API; the DALL·E names too where the base URL is somebody else's.
+
+    The SDK is loaded and its client made at the first call or by `prepare`, for it takes half a second and
+    pages that list models need neither. Retries of the SDK are off: a generation sent twice is billed twice.
+    """
+
+    id: ClassVar[str] = PROVIDER_ID
+    label: ClassVar[str] = "OpenAI"
+    key_setting: ClassVar[str | None] = "openai_api_key"
+    base_url_setting: ClassVar[str | None] = "openai_base_url"
+
+    def __init__(self, config: ProviderConfig) -> None:
+        super().__init__(config)
+        self._base_url = config.base_url or OFFICIAL_BASE_URL
+        self._models = (
+            GPT_IMAGE_MODELS if is_official(self._base_url) else GPT_IMAGE_MODELS + COMPATIBLE_MODELS
+        )
+        self._lock = Lock()
+        self._client: OpenAI | None = None
+        self._process = 0
+        self._status_error: type[APIStatusError]
+        self._sdk_error: type[OpenAIError]
+
+    def available(self) -> Availability:
+        """Tell whether there is a key that can be one."""
+        if not self._key:
+            return Availability(False, N_("Set OPENAI_API_KEY to draw with OpenAI's models."))
+        if not _SENDABLE.fullmatch(self._key):
+            return Availability(False, N_("OPENAI_API_KEY has characters in it that no key has."))
+        return Availability(True)
+
+    def models(self) -> tuple[ModelSpec, ...]:
+        """Return the GPT Image models, and on compatible servers the DALL·E names."""
+        return self._models
+
+    def remembers(self, model_id: str) -> bool:
+        """Tell whether OpenAI once had `model_id`."""
+        return model_id in GONE
+
+    def explain_unknown_model(self, model_id: str) -> str:
+        """Return a sentence that names the successor of a model that OpenAI has ended."""
+        if model_id not in GONE:
+            return super().explain_unknown_model(model_id)
+        label, day = GONE[model_id]
+        return N_("OpenAI ended {model} on {date}. Use {successor} instead.").format(
+            model=label, date=day.isoformat(), successor=SUCCESSOR
+        )
+
+    def prepare(self) -> None:
+        """Load the SDK; its client is made again after the fork, for connections are not to be shared."""
+        client = self._connect()
+        client.images.with_raw_response  # noqa: B018 - loads the SDK's part for images
+        client.close()
+
+    def close(self) -> None:
+        """Close the connections; calls under way fail."""
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    def _generate(self, spec: ModelSpec, request: ImageRequest) -> ImageResult:
+        headers, body = self._exchange(spec, request)
+        request_id = headers.get("x-request-id")
+        usage: Usage | None = None
+        try:
+            answer = _parsed(body)
+            usage = _usage(answer.get("usage"))
+            images = _payloads(answer)
+        except _NoPicture as problem:
+            raise bad_answer(str(problem), key=self._key, request_id=request_id, usage=usage) from None
+        return ImageResult(
+            images=images, usage=usage, request_id=request_id, model_returned=headers.get("openai-model")
+        )
+
+    def _exchange(self, spec: ModelSpec, request: ImageRequest) -> tuple[Mapping[str, str], bytes]:
+        """Send `request` once; return the headers and the body of a success, or raise ProviderError."""
+        images = self._images()
+        with exchange(request.deadline_seconds, LARGEST_PICTURE * (request.n + 1)) as budget:
+            try:
+                answer = images.with_raw_response.generate(**wire_fields(spec, request))
+            except ExchangeError as error:
+                raise broken_off(error, self._key) from None
+            except self._status_error as error:
+                raise refused(
+                    Refusal(
+                        status=error.status_code,
+                        headers=error.response.headers,
+                        body=error.body,
+                        elapsed=budget.elapsed,
+                        model=spec,
+                        key=self._key,
+                    )
+                ) from None
+            except self._sdk_error:
+                raise broken_off(budget.failed(Failure.LOST), self._key) from None
+        return answer.headers, answer.content
+
+    @property
+    def _key(self) -> str:
+        return self.config.key.get_secret_value() if self.config.key else ""
+
+    def _images(self) -> Any:
+        """Return the SDK's images resource of this process, made once: a fork must not share connections."""
+        with self._lock:
+            if self._client is None or self._process != os.getpid():
+                self._client = self._connect()
+                self._process = os.getpid()
+            return self._client.images
+
+    def _connect(self) -> OpenAI:
+        from openai import APIStatusError, OpenAI, OpenAIError
+
+        self._status_error, self._sdk_error = APIStatusError, OpenAIError
+        client = OpenAI(
+            api_key=self._key,
+            base_url=self._base_url,
+            max_retries=0,
+            # Given here, it wins over an Authorization from OPENAI_CUSTOM_HEADERS.
+            default_headers={"Authorization": f"Bearer {self._key}", "Accept-Encoding": "identity"},
+            http_client=httpx2.Client(
+                transport=BoundedTransport(self.config.max_connections),
+                trust_env=False,
+                follow_redirects=False,
+            ),
+        )
+        # The SDK takes these from the environment; who pays is for the key alone to say.
+        client.organization = client.project = None
+        return client
+
+
+class _NoPicture(Exception):
+    """A success without a usable picture; the text is a sentence."""
+
+
+def is_official(base_url: str) -> bool:
+    """Tell whether `base_url` is OpenAI's own, its regional hosts included."""
+    host = urlsplit(base_url).hostname or ""
+    return host == OFFICIAL_HOST or host.endswith("." + OFFICIAL_HOST)
+
+
+def wire_fields(spec: ModelSpec, request: ImageRequest) -> dict[str, Any]:
+    """Return the fields of the request body: only what the model understands.
+
+    GPT Image rejects `response_format` and `style`, and knows no seed and no negative prompt. The DALL·E
+    names know none of the newer fields, and answer with an address unless asked for the picture itself.
+    """
+    fields: dict[str, Any] = {
+        "model": spec.id,
+        "prompt": clean(request.prompt),
+        "n": request.n,
+        "size": f"{request.width}x{request.height}",
+    }
+    quality = spec.quality_named(request.quality)
+    if quality is not None:
+        fields["quality"] = quality
+    if spec.id in COMPATIBLE_IDS:
+        return fields | {"response_format": "b64_json"}
+    fields["output_format"] = request.output_format
+    if request.background != AUTO:
+        fields["background"] = request.background
+    if request.user_hash is not None:
+        fields["safety_identifier"] = request.user_hash
+    return fields
+
+
+def _parsed(body: bytes) -> dict[str, Any]:
+    try:
+        answer = from_json(body)
+    except ValueError:
+        answer = None
+    if not isinstance(answer, dict):
+        raise _NoPicture(N_("OpenAI sent something that is not the answer it promises."))
+    return answer
+
+
+def _payloads(answer: dict[str, Any]) -> tuple[ImagePayload, ...]:
+    try:
+        pictures = _Answer.model_validate(answer).data
+    except ValidationError:
+        raise _NoPicture(N_("OpenAI sent an answer without a picture.")) from None
+    return tuple(_payload(picture) for picture in pictures)
+
+
+def _payload(picture: _Picture) -> ImagePayload:
+    if not picture.b64_json:
+        raise _NoPicture(N_("OpenAI sent an answer without the picture in it."))
+    try:
+        data = pybase64.b64decode(picture.b64_json, validate=True)
+    except ValueError:
+        raise _NoPicture(N_("OpenAI sent a picture that cannot be decoded.")) from None
+    for offset, signature, name in _SIGNATURES:
+        if data.startswith(signature, offset):
+            return ImagePayload(data=data, mime_type=MIME_TYPES[name])
+    raise _NoPicture(N_("OpenAI sent something that is not a PNG, JPEG or WebP picture."))
+
+
+def _usage(told: object) -> Usage | None:
+    """Return the token counts of an answer; None if it tells none that make sense."""
+    try:
+        count = _TokenCount.model_validate(told)
+    except ValidationError:
+        return None
+    given, made = count.input_tokens_details, count.output_tokens_details
+    return Usage(
+        input_text_tokens=given.text_tokens if given else count.input_tokens,
+        input_image_tokens=given.image_tokens if given else 0,
+        output_tokens=count.output_tokens,
+        output_text_tokens=min(made.text_tokens, count.output_tokens) if made else 0,
+    )
