@@ -1,0 +1,41 @@
+"""Who may call a route: said at the route, enforced in one place, and walked through by a test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from imagegen.services.rights import Right
+
+Route = TypeVar("Route", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Access:
+    """What it takes to call a route: nothing, being somebody, or a right in the organisation.
+
+    `before_setup` routes answer while there is no first person; all others lead to the set-up then.
+    """
+
+    anybody: bool = False
+    right: Right | None = None
+    before_setup: bool = False
+
+    def __call__(self, route: Route) -> Route:
+        """Say it of `route`."""
+        route.access = self  # type: ignore[attr-defined]
+        return route
+
+
+public = Access(anybody=True)
+infrastructure = Access(anybody=True, before_setup=True)
+person = Access()
+viewing = Access(right=Right.VIEW)
+creating = Access(right=Right.CREATE)
+organising = Access(right=Right.ORGANISE)
+
+
+def access_of(route: Callable[..., Any]) -> Access | None:
+    """Return what was said of `route`; None if nothing was, which nobody may call."""
+    return getattr(route, "access", None)

@@ -1,0 +1,180 @@
+"""Who is asking: found once for each request, and with it the scope of every query."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from flask import Flask, current_app, g, redirect, request, session, url_for
+from flask.typing import ResponseReturnValue
+
+from imagegen.core.clock import now
+from imagegen.core.errors import ErrorKind, Forbidden, StudioError
+from imagegen.core.text import N_
+from imagegen.extensions import csrf, login_manager
+from imagegen.models import ApiToken, Session, User
+from imagegen.models.scope import enter_scope, leave_scope
+from imagegen.services import accounts
+from imagegen.services.rights import SCOPES, Right, rights_of
+from imagegen.web.access import Access, access_of
+
+SECRET = "sid"
+_TOKEN_SEEN_EVERY = timedelta(minutes=1)
+
+
+class SignInNeeded(StudioError):
+    """Nobody is signed in, or no token (any more) came with the request."""
+
+    kind = ErrorKind.AUTH
+    status = 401
+
+
+class Identity:
+    """Who asks, for which organisation, and what they may do there."""
+
+    def __init__(self, *, user: User, membership: Any, session: Session | None, token: ApiToken | None) -> None:
+        self.user = user
+        self.organisation = membership.organisation
+        self.role: str = membership.role
+        self.session = session
+        self.token = token
+
+    @property
+    def rights(self) -> frozenset[Right]:
+        """What the role allows, less what the token's scopes leave out."""
+        rights = rights_of(self.role)
+        if self.token is None:
+            return rights
+        return rights & frozenset().union(*(SCOPES[scope] for scope in self.token.scopes if scope in SCOPES))
+
+    def may(self, right: Right) -> bool:
+        """Tell whether this person may do that here."""
+        return right in self.rights
+
+
+def identity() -> Identity:
+    """Return who asks; raises SignInNeeded."""
+    found: Identity | None = g.get("identity")
+    if found is None:
+        raise SignInNeeded(N_("Sign in to go on."))
+    return found
+
+
+def init_app(app: Flask) -> None:
+    """Find out who asks before every request, and hold every route to what it says of itself."""
+    login_manager.session_protection = None
+    login_manager.request_loader(lambda _request: getattr(g.get("identity"), "user", None))
+    app.before_request(_identify)
+    app.before_request(_hold_to_access)
+    app.teardown_request(_leave)
+    app.context_processor(lambda: {"identity": g.get("identity")})
+
+
+def is_api() -> bool:
+    """Tell whether the request is for the API, which answers in JSON and never redirects to a page."""
+    return request.path.startswith("/api/")
+
+
+def _identify() -> None:
+    if request.endpoint == "static":
+        return
+    authorization = request.headers.get("Authorization", "")
+    if is_api() and authorization:
+        g.identity = _by_token(authorization)
+    else:
+        g.identity = _by_session()
+    if g.identity is not None:
+        g.scope_token = enter_scope(g.identity.organisation.id)
+
+
+def _by_token(authorization: str) -> Identity:
+    scheme, _, secret = authorization.partition(" ")
+    token = accounts.token_of(secret.strip()) if scheme.lower() == "bearer" and len(secret) < 200 else None
+    if token is None:
+        raise SignInNeeded(N_("This token opens nothing: it is wrong, expired or revoked."))
+    membership = accounts.membership_of(user_id=token.user_id, organisation_id=token.organisation_id)
+    if membership is None or membership.organisation_id != token.organisation_id:
+        raise SignInNeeded(N_("This token's person is not in its organisation any more."))
+    if token.used_at is None or token.used_at < now() - _TOKEN_SEEN_EVERY:
+        accounts.note_token_used(token_id=token.id)
+    return Identity(user=token.user, membership=membership, session=None, token=token)
+
+
+def _by_session() -> Identity | None:
+    secret = session.get(SECRET)
+    row = accounts.session_of(secret) if isinstance(secret, str) else None
+    if row is None:
+        session.pop(SECRET, None)
+        return None
+    membership = accounts.membership_of(user_id=row.user_id, organisation_id=row.organisation_id)
+    if membership is None:
+        return None
+    if row.seen_at < now() - accounts.SEEN_EVERY:
+        accounts.note_seen(session_id=row.id)
+    return Identity(user=row.user, membership=membership, session=row, token=None)
+
+
+def _leave(_error: BaseException | None) -> None:
+    token = g.pop("scope_token", None)
+    if token is not None:
+        leave_scope(token)
+
+
+def _hold_to_access() -> ResponseReturnValue | None:
+    if request.endpoint is None or request.endpoint == "static":
+        return None
+    access = access_of(current_app.view_functions[request.endpoint])
+    if access is None:
+        raise Forbidden(N_("This page says of nobody that they may see it."))
+    _check_csrf()
+    if not access.before_setup and g.identity is None and not accounts.anybody_here():
+        return redirect(url_for("setup.page"))
+    return None if access.anybody else _admit(access)
+
+
+def _check_csrf() -> None:
+    """Every change by a browser carries the token of its session; a bearer token can't be sent by accident."""
+    if g.identity is not None and g.identity.token is not None:
+        return
+    csrf.protect()
+
+
+def _admit(access: Access) -> ResponseReturnValue | None:
+    if g.identity is None:
+        if is_api() or request.method != "GET":
+            raise SignInNeeded(N_("Sign in to go on."))
+        return redirect(url_for("accounts.sign_in", next=request.full_path.rstrip("?")))
+    if access.right is not None and not g.identity.may(access.right):
+        raise Forbidden(N_("Your role in this organisation does not allow this. Ask an admin."))
+    return None
+
+
+def begin_session(user: User, *, remember: bool) -> None:
+    """Sign `user` in: a new row, a new cookie, nothing of the one before (no fixation)."""
+    end_session()
+    secret = accounts.sign_in(
+        user_id=user.id,
+        remember=remember,
+        address=request.remote_addr or "",
+        browser=request.user_agent.string,
+    )
+    session[SECRET] = secret
+    session.permanent = remember
+
+
+def end_session() -> None:
+    """Sign out: the row is gone, so a copy of the cookie opens nothing."""
+    secret = session.get(SECRET)
+    if isinstance(secret, str):
+        accounts.sign_out(secret=secret)
+    session.clear()
+
+
+def safe_next(target: str | None) -> str:
+    """Return `target` if it is a path of ours, else the home page (`/\\evil`, `//evil`, `https:evil` are not)."""
+    home: str = url_for("generator.page")
+    if not target or not target.startswith("/") or target.startswith("//"):
+        return home
+    if any(ord(character) <= 32 or character == "\\" for character in target):
+        return home
+    return target

@@ -1,0 +1,127 @@
+"""Errors become a sentence: as a page, as a partial, or as problem+json."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+from flask import Flask, Response, jsonify, make_response, render_template, request
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext
+from flask_wtf.csrf import CSRFError
+from pydantic import ValidationError
+from sqlalchemy.exc import OperationalError
+from werkzeug.exceptions import HTTPException
+
+from imagegen.core.errors import ADVICE, StudioError
+from imagegen.core.ids import new_id
+from imagegen.core.text import N_
+from imagegen.extensions import db
+from imagegen.web.auth import is_api
+from imagegen.web.htmx import wants_partial
+
+log = structlog.get_logger(__name__)
+
+SENTENCES: dict[int, str] = {
+    400: N_("The request could not be understood."),
+    401: N_("Sign in to go on."),
+    403: N_("You may not do this."),
+    404: N_("There is nothing here. It may have been deleted, or it was never yours to see."),
+    405: N_("This address does not take that kind of request."),
+    409: N_("Somebody was quicker: this has changed meanwhile."),
+    413: N_("That is too much at once."),
+    415: N_("The request's content type is not one that is understood here."),
+    422: N_("Something in the request is not right."),
+    429: N_("That was too often. Wait a little."),
+    500: N_("Something went wrong on our side. It has been noted."),
+    503: N_("The studio is busy. Try again in a few seconds."),
+}
+
+
+def init_app(app: Flask) -> None:
+    """Answer every error in words; none of them shows a trace, a key or another organisation's name."""
+    app.register_error_handler(StudioError, _studio_error)
+    app.register_error_handler(CSRFError, _csrf_error)
+    app.register_error_handler(ValidationError, _validation_error)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(OperationalError, _database_busy)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def answer(
+    status: int,
+    sentence: str,
+    *,
+    headers: dict[str, str] | None = None,
+    **more: Any,
+) -> Response:
+    """Return an error as the asker can use it; `more` are members of the problem+json."""
+    sentence = gettext(sentence)
+    if is_api():
+        response = jsonify(
+            {"type": "about:blank", "title": gettext(SENTENCES.get(status, sentence)), "status": status}
+            | {"detail": sentence}
+            | {name: value for name, value in more.items() if value is not None}
+        )
+        response.content_type = "application/problem+json"
+        response.status_code = status
+    else:
+        template = "shared/_error.html" if wants_partial() else "errors/page.html"
+        response = make_response(render_template(template, status=status, message=sentence, **more), status)
+    response.headers.update(headers or {})
+    return response
+
+
+def _studio_error(error: StudioError) -> ResponseReturnValue:
+    headers = {}
+    if retry_after := getattr(error, "retry_after", None):
+        headers["Retry-After"] = str(int(retry_after))
+    if error.status == 401 and is_api():
+        headers["WWW-Authenticate"] = 'Bearer realm="Imagegen Studio"'
+    errors = [{"field": error.field, "message": gettext(error.message)}] if error.field else None
+    advice = gettext(ADVICE[error.kind])
+    return answer(error.status, error.message, headers=headers, kind=error.kind, advice=advice, errors=errors)
+
+
+def _csrf_error(_error: CSRFError) -> ResponseReturnValue:
+    sentence = N_("This page has been open for too long, or was opened elsewhere. Reload it; nothing is lost.")
+    return answer(400, sentence, headers={"HX-Trigger": "studio:stale"})
+
+
+def _validation_error(error: ValidationError) -> ResponseReturnValue:
+    problems = [
+        {
+            "field": ".".join(str(part) for part in found["loc"]) or None,
+            "message": found["msg"].removeprefix("Value error, "),
+        }
+        for found in error.errors(include_url=False, include_context=False, include_input=False)
+    ]
+    first = problems[0]
+    sentence = f"{first['field']}: {first['message']}" if first["field"] else str(first["message"])
+    return answer(422, sentence, errors=problems)
+
+
+def _http_error(error: HTTPException) -> ResponseReturnValue:
+    status = error.code or 500
+    if status < 400:
+        return error.get_response()
+    response = answer(status, SENTENCES.get(status, N_("The request could not be answered.")))
+    for name, value in error.get_headers():
+        if name not in ("Content-Type", "Content-Length"):
+            response.headers[name] = value
+    return response
+
+
+def _database_busy(error: OperationalError) -> ResponseReturnValue:
+    db.session.rollback()
+    if "locked" not in str(error.orig):
+        return _unexpected(error)
+    log.warning("database.busy")
+    return answer(503, SENTENCES[503], headers={"Retry-After": "3"})
+
+
+def _unexpected(error: Exception) -> ResponseReturnValue:
+    reference = new_id()
+    log.exception("request.failed", reference=reference, method=request.method, error=type(error).__name__)
+    db.session.rollback()
+    return answer(500, SENTENCES[500], reference=reference)

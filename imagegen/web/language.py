@@ -1,0 +1,31 @@
+"""The language of a page, and translations of sentences that came from below."""
+
+from __future__ import annotations
+
+from flask import Flask, g, request
+from flask_babel import Babel, get_locale, gettext
+
+from imagegen.settings import PROJECT_ROOT
+
+LANGUAGES = {"en": "English"}
+
+
+def init_app(app: Flask, babel: Babel) -> None:
+    """Choose each request's language, and let templates translate sentences that services have written."""
+    app.config["BABEL_TRANSLATION_DIRECTORIES"] = str(PROJECT_ROOT / "imagegen" / "translations")
+    babel.init_app(app, locale_selector=choose, timezone_selector=time_zone)
+    app.jinja_env.globals.update(translated=gettext, language=lambda: str(get_locale() or "en"))
+
+
+def choose() -> str:
+    """Return the person's language, else the browser's best, else English."""
+    identity = g.get("identity")
+    if identity is not None and identity.user.language in LANGUAGES:
+        return str(identity.user.language)
+    return request.accept_languages.best_match(LANGUAGES) or "en"
+
+
+def time_zone() -> str | None:
+    """Return the person's time zone, else the organisation's."""
+    identity = g.get("identity")
+    return (identity.user.time_zone or identity.organisation.time_zone) if identity is not None else None
