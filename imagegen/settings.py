@@ -152,9 +152,7 @@ class Settings(BaseSettings):
         le=1800,
         description="How often a worker gives a sign of life; at most half of LEASE_SECONDS.",
     )
-    sweep_seconds: int = Field(
-        30, ge=1, le=3600, description="How often the scheduler looks for lost and due work."
-    )
+    sweep_seconds: int = Field(30, ge=1, le=3600, description="How often the scheduler looks for lost and due work.")
     provider_timeout_seconds: int = Field(
         300, ge=1, le=3600, description="Longest time that one call to a provider may take in all."
     )
@@ -204,9 +202,11 @@ class Settings(BaseSettings):
 
         Raises SettingsError with one sentence when a setting is wrong.
         """
-        values, origins = _read_layers(cls, env_file)
         try:
+            values, origins = _read_layers(cls, env_file)
             settings = cls(**values)
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{env_file} cannot be read: {error}.") from None
         except ValidationError as error:
             raise SettingsError(_sentence(error.errors()[0])) from None
         if not settings.secret_key.get_secret_value():
