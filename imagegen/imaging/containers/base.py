@@ -1,0 +1,31 @@
+"""What each container module promises, and what they share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class Malformed(Exception):
+    """The file breaks its format's structure, or ends too early."""
+
+
+@dataclass(frozen=True)
+class Structure:
+    """A picture's bytes without anything that follows its end, and its number of frames."""
+
+    data: bytes
+    frames: int = 1
+
+
+class Container(Protocol):
+    """A picture format, seen as a container; a module with these functions is one."""
+
+    def parse(self, data: bytes) -> Structure:
+        """Check that `data` holds the format's structure to its end; Malformed if not."""
+
+    def with_xmp(self, data: bytes, packet: bytes) -> bytes:
+        """Return parsed `data` with `packet` as its only XMP; everything else stays as it is."""
+
+    def read_xmp(self, data: bytes) -> bytes | None:
+        """Return the XMP packet in parsed `data`, or None."""

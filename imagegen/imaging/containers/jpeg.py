@@ -1,0 +1,110 @@
+"""JPEG: markers with segments, and entropy-coded scans between them (ITU T.81, annex B)."""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from imagegen.imaging.containers.base import Malformed, Structure
+
+_XMP = b"http://ns.adobe.com/xap/1.0/\0"
+_XMP_EXTENSION = b"http://ns.adobe.com/xmp/extension/\0"
+_EXIF = b"Exif\0\0"
+_SOS, _EOI, _APP0, _APP1 = 0xDA, 0xD9, 0xE0, 0xE1
+_STANDALONE = frozenset((0x01, *range(0xD0, 0xD8)))
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_NEXT_MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")
+_LONGEST_SEGMENT = 65_533
+
+
+class Segment(NamedTuple):
+    """A marker and its bytes; those of a scan include the entropy-coded data behind its header."""
+
+    marker: int
+    start: int
+    body: int
+    end: int
+
+
+def _segments(data: bytes) -> Iterator[Segment]:
+    """Yield the segments behind SOI, EOI last; Malformed if the file ends before it."""
+    if not data.startswith(b"\xff\xd8"):
+        raise Malformed("no SOI")
+    at = 2
+    while at + 2 <= len(data):
+        start = at
+        if data[at] != 0xFF:
+            raise Malformed("no marker")
+        while at < len(data) and data[at] == 0xFF:
+            at += 1
+        if at == len(data):
+            break
+        marker = data[at]
+        at += 1
+        segment = Segment(marker, start, at, _end(data, marker, at))
+        at = segment.end
+        yield segment
+        if marker == _EOI:
+            return
+    raise Malformed("cut")
+
+
+def _end(data: bytes, marker: int, at: int) -> int:
+    """Return where the segment ends whose marker ends at `at`."""
+    if marker in _STANDALONE or marker == _EOI:
+        return at
+    if at + 2 > len(data):
+        raise Malformed("cut")
+    length = int.from_bytes(data[at : at + 2], "big")
+    end = at + length
+    if length < 2 or end > len(data):
+        raise Malformed("cut")
+    if marker != _SOS:
+        return end
+    following = _NEXT_MARKER.search(data, end)
+    if following is None:
+        raise Malformed("cut")
+    return following.start()
+
+
+def parse(data: bytes) -> Structure:
+    """Check the segments up to EOI, and that there is a frame and a scan."""
+    markers, end = set(), 0
+    for segment in _segments(data):
+        markers.add(segment.marker)
+        end = segment.end
+    if _SOS not in markers or not markers & _FRAMES:
+        raise Malformed("no pixels")
+    return Structure(data[:end])
+
+
+def _holds(data: bytes, segment: Segment, *heads: bytes) -> bool:
+    return segment.marker == _APP1 and data.startswith(heads, segment.body + 2)
+
+
+def with_xmp(data: bytes, packet: bytes) -> bytes:
+    """Return `data` with `packet` in an APP1 segment behind JFIF and Exif, which must come first."""
+    body = _XMP + packet
+    if len(body) > _LONGEST_SEGMENT:
+        raise ValueError(f"an XMP packet of {len(packet)} bytes does not fit into a JPEG segment")
+    new = b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body
+    parts = [b"\xff\xd8"]
+    placed = False
+    for segment in _segments(data):
+        leading = segment.marker == _APP0 or _holds(data, segment, _EXIF)
+        if not placed and not leading:
+            parts.append(new)
+            placed = True
+        if not _holds(data, segment, _XMP, _XMP_EXTENSION):
+            parts.append(data[segment.start : segment.end])
+    return b"".join(parts)
+
+
+def read_xmp(data: bytes) -> bytes | None:
+    """Return the packet of the first XMP segment."""
+    for segment in _segments(data):
+        if _holds(data, segment, _XMP):
+            return data[segment.body + 2 + len(_XMP) : segment.end]
+    return None
