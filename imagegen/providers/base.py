@@ -310,9 +310,9 @@ class Provider(ABC):
         result = self._generate(spec, request)
         if len(result.images) != request.n:
             raise ProviderError(
-                N_("{provider} was asked for {wanted} pictures and sent {got}.").format(
-                    provider=self.label, wanted=request.n, got=len(result.images)
-                ),
+                N_(
+                    "{provider} sent another number of pictures ({got}) than it was asked for ({wanted})."
+                ).format(provider=self.label, wanted=request.n, got=len(result.images)),
                 kind=ErrorKind.BAD_ANSWER,
                 outcome=Outcome.ACCEPTED,
                 request_id=result.request_id,

@@ -10,6 +10,8 @@ from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from pydantic import SecretStr
+
 from imagegen.core.errors import ErrorKind, StudioError
 from imagegen.core.text import one_line
 
@@ -68,7 +70,7 @@ class ProviderError(StudioError):
         request_id: str | None = None,
         usage: Usage | None = None,
         field: str | None = None,
-        secrets: Iterable[str] = (),
+        secrets: Iterable[SecretStr] = (),
     ) -> None:
         if retryable and outcome in (Outcome.ACCEPTED, Outcome.UNKNOWN):
             raise ValueError(f"a call that ended {outcome} must not be sent again")
@@ -84,11 +86,11 @@ class ProviderError(StudioError):
         self.usage = usage
 
 
-def scrub(text: str, secrets: Iterable[str] = ()) -> str:
+def scrub(text: str, secrets: Iterable[SecretStr] = ()) -> str:
     """Return `text` without the `secrets` and without anything that has the form of a provider's key."""
     for secret in secrets:
         if len(secret) >= SHORTEST_SECRET:
-            text = text.replace(secret, _HIDDEN)
+            text = text.replace(secret.get_secret_value(), _HIDDEN)
     return _KEY_SHAPES.sub(_HIDDEN, text)
 
 

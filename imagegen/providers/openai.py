@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 import pybase64
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, SecretStr, ValidationError
 from pydantic_core import from_json
 
 from imagegen.core.text import N_, clean
@@ -109,7 +109,7 @@ class OpenAIProvider(Provider):
         """Tell whether there is a key that can be one."""
         if not self._key:
             return Availability(False, N_("Set OPENAI_API_KEY to draw with OpenAI's models."))
-        if not _SENDABLE.fullmatch(self._key):
+        if not _SENDABLE.fullmatch(self._key.get_secret_value()):
             return Availability(False, N_("OPENAI_API_KEY has characters in it that no key has."))
         return Availability(True)
 
@@ -181,8 +181,8 @@ class OpenAIProvider(Provider):
         return answer.headers, answer.content
 
     @property
-    def _key(self) -> str:
-        return self.config.key.get_secret_value() if self.config.key else ""
+    def _key(self) -> SecretStr:
+        return self.config.key or SecretStr("")
 
     def _images(self) -> Any:
         """Return the SDK's images resource of this process, made once: a fork must not share connections."""
@@ -197,11 +197,14 @@ class OpenAIProvider(Provider):
 
         self._status_error, self._sdk_error = APIStatusError, OpenAIError
         client = OpenAI(
-            api_key=self._key,
+            api_key=self._key.get_secret_value(),
             base_url=self._base_url,
             max_retries=0,
             # Given here, it wins over an Authorization from OPENAI_CUSTOM_HEADERS.
-            default_headers={"Authorization": f"Bearer {self._key}", "Accept-Encoding": "identity"},
+            default_headers={
+                "Authorization": f"Bearer {self._key.get_secret_value()}",
+                "Accept-Encoding": "identity",
+            },
             http_client=httpx2.Client(
                 transport=BoundedTransport(self.config.max_connections),
                 trust_env=False,

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import SecretStr
+
 from imagegen.core.clock import now
 from imagegen.core.errors import ErrorKind
 from imagegen.core.text import N_, one_line
@@ -31,7 +33,7 @@ class Refusal:
     body: object
     elapsed: float
     model: ModelSpec
-    key: str
+    key: SecretStr
 
     @property
     def _error(self) -> Mapping[str, Any]:
@@ -92,7 +94,7 @@ def refused(refusal: Refusal) -> ProviderError:
     return meaning(refusal)
 
 
-def broken_off(error: ExchangeError, key: str) -> ProviderError:
+def broken_off(error: ExchangeError, key: SecretStr) -> ProviderError:
     """Return the error that a call without a whole answer means."""
     message, kind = _BROKEN_OFF.get((error.failure, error.sent), _FATE_UNKNOWN)
     if not error.sent:
@@ -103,7 +105,7 @@ def broken_off(error: ExchangeError, key: str) -> ProviderError:
 
 
 def bad_answer(
-    message: str, *, key: str, request_id: str | None = None, usage: Usage | None = None
+    message: str, *, key: SecretStr, request_id: str | None = None, usage: Usage | None = None
 ) -> ProviderError:
     """Return the error of a success that has no usable picture: billed, so it is not sent again."""
     return ProviderError(
@@ -134,7 +136,7 @@ def _billing(refusal: Refusal) -> ProviderError:
 
 
 def _unknown_model(refusal: Refusal) -> ProviderError:
-    sentence = N_("OpenAI no longer offers {model}.").format(model=refusal.model.label)
+    sentence = N_("OpenAI has no model {model} for this key.").format(model=refusal.model.label)
     successor = refusal.model.replaced_by or SUCCESSOR
     if successor != refusal.model.id:
         sentence += " " + N_("Use {successor} instead.").format(successor=successor)
