@@ -18,7 +18,7 @@ MOST_TRIMMED = Fraction(2, 100)
 """The share of a picture's area that may be cut off without asking."""
 
 LONGEST_EDGE = 65_535
-_WRITTEN = re.compile(r"\s*(\d{1,5})\s*[x\N{MULTIPLICATION SIGN}X*]\s*(\d{1,5})\s*")
+_WRITTEN = re.compile(r"\s*([0-9]{1,5})\s*[x\N{MULTIPLICATION SIGN}X*]\s*([0-9]{1,5})\s*")
 
 
 @dataclass(frozen=True, slots=True)

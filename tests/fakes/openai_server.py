@@ -24,7 +24,7 @@ from typing import Any, Self
 
 import pybase64
 
-from tests.fakes.openai_contract import MODELS, OLD_MODELS, SHUTDOWN, complaint, size_of
+from tests.fakes.openai_contract import LISTED_SIZE_MODELS, MODELS, OLD_MODELS, SHUTDOWN, complaint, size_of
 from tests.fakes.openai_faults import BILLED, FAULTS, Fault, as_fault, error_body
 from tests.fakes.pictures import picture
 
@@ -34,6 +34,7 @@ _RATES = {"gpt-image-1.5": ("5", "32"), "gpt-image-1-mini": ("2", "8")}
 _USUAL_RATES = ("5", "30")
 # Tokens of a picture of 1024 by 1024.
 _TOKENS = {"low": 180, "medium": 1490, "high": 6210, "xhigh": 9300, "max": 12400}
+_OLDER_TOKENS = {"low": 272, "medium": 1056, "high": 4152}
 
 
 @dataclass(slots=True)
@@ -287,6 +288,10 @@ class OpenAIServer:
         orders: dict[str, Any] = {"faults": list(faults)}
         self._server.state.control(orders if latency is None else {**orders, "latency": latency})
 
+    def reset(self) -> None:
+        """Forget everything that was ordered and seen."""
+        self._server.state.control({"reset": True})
+
     @property
     def requests(self) -> list[Recorded]:
         """Return what has come so far."""
@@ -317,12 +322,13 @@ def _draw(body: dict[str, Any]) -> dict[str, Any]:
     if body["model"] in OLD_MODELS:
         return answer
     quality = "medium" if body.get("quality", "auto") == "auto" else body["quality"]
+    tokens = (_OLDER_TOKENS if body["model"] in LISTED_SIZE_MODELS else _TOKENS)[quality]
     return answer | {
         "background": "transparent" if transparent else "opaque",
         "output_format": output_format,
         "size": f"{width}x{height}",
         "quality": quality,
-        "usage": _usage(body["prompt"], count * (_TOKENS[quality] * width * height // (1024 * 1024))),
+        "usage": _usage(body["prompt"], count * (tokens * width * height // (1024 * 1024))),
     }
 
 
