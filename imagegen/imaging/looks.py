@@ -45,9 +45,9 @@ def _placeholder(image: pyvips.Image) -> str:
 
 
 def _colours(image: pyvips.Image) -> tuple[str, ...]:
-    small = _forced(image, 64)
-    pixels = Image.frombytes("RGB", (64, 64), small.write_to_memory())
-    counted = pixels.quantize(_COLOURS, kmeans=2).convert("RGB").getcolors(64 * 64) or []
+    small = _forced(image, _SIDE)
+    pixels = Image.frombytes("RGB", (_SIDE, _SIDE), small.write_to_memory())
+    counted = pixels.quantize(_COLOURS, kmeans=1).convert("RGB").getcolors(_SIDE * _SIDE) or []
     ordered = sorted(counted, key=lambda one: -one[0])
     return tuple(f"#{bytes(colour).hex()}" for _, colour in ordered if isinstance(colour, tuple))
 

@@ -1,0 +1,106 @@
+"""The interface behind which stored files lie, and its promises."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import BinaryIO, Protocol, Self
+
+from imagegen.storage.workspaces import Workspaces
+
+
+class StorageSettings(Protocol):
+    """What a storage reads from the settings."""
+
+    @property
+    def storage_backend(self) -> str: ...
+
+    @property
+    def studio_data_dir(self) -> Path: ...
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A stored file: its key, length, and the SHA-256 (hex) of its bytes."""
+
+    key: str
+    bytes: int
+    sha256: str
+
+
+class Storage(ABC):
+    """Keeps files under keys made by `storage.keys`. Safe to share between threads and processes.
+
+    Promises that every storage keeps:
+
+    - A key is checked before it is used. What is not a key of ours raises InvalidKey and touches nothing.
+    - A file is visible whole or not at all, also after a crash or on a full disk; once `put` has returned it
+      survives a loss of power as far as the storage can promise.
+    - `put` of the same content is idempotent, also from several processes at once. If the key names a hash,
+      other content raises WrongContent. The local file stays where it is and must not be changed later.
+    - A file never changes. What is deleted is gone for new readers; who has it open may read on.
+    - Reading what is not there raises NotStored; deleting it does nothing.
+    - A full disk raises StorageFull, any other failure StorageError, each with a sentence for people.
+    """
+
+    def __init__(self, scratch: Path) -> None:
+        self._workspaces = Workspaces(scratch)
+
+    @classmethod
+    @abstractmethod
+    def from_settings(cls, settings: StorageSettings) -> Self:
+        """Return the storage that the settings describe."""
+
+    @abstractmethod
+    def put(self, local_path: Path, key: str) -> StoredFile:
+        """Store the file at `local_path` under `key`."""
+
+    @abstractmethod
+    def open(self, key: str) -> BinaryIO:
+        """Return the file for reading in binary."""
+
+    @abstractmethod
+    def local_path(self, key: str) -> Path | None:
+        """Return where the file lies on this machine, or None if it is not there or lies elsewhere."""
+
+    @abstractmethod
+    def exists(self, key: str) -> bool:
+        """Tell whether there is a file under `key`."""
+
+    @abstractmethod
+    def size(self, key: str) -> int:
+        """Return the file's length in bytes."""
+
+    @abstractmethod
+    def delete(self, key: str) -> None:
+        """Delete the file, if there is one."""
+
+    @abstractmethod
+    def iter_keys(self, prefix: str = "") -> Iterator[str]:
+        """Yield every key that begins with `prefix`, sorted; what is put meanwhile may be missing."""
+
+    @contextmanager
+    def materialise(self, key: str) -> Iterator[Path]:
+        """Give a path on this machine at which the file may be read, for as long as the block lasts."""
+        path = self.local_path(key)
+        if path is not None:
+            yield path
+            return
+        with self.workspace() as folder, self.open(key) as source:
+            copy = folder / key.rsplit("/", 1)[-1]
+            with copy.open("xb") as target:
+                while piece := source.read(1 << 20):
+                    target.write(piece)
+            yield copy
+
+    def workspace(self) -> AbstractContextManager[Path]:
+        """Give a private temporary folder from which `put` is cheap; it is removed after the block."""
+        return self._workspaces.workspace()
+
+    def sweep_workspaces(self, older_than: timedelta) -> int:
+        """Remove workspaces that crashed processes left behind, and return how many."""
+        return self._workspaces.sweep(older_than)

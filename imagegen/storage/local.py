@@ -1,0 +1,205 @@
+"""Files in folders on this machine."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO, Self
+
+from imagegen.core.text import N_
+from imagegen.storage import keys
+from imagegen.storage.base import Storage, StorageSettings, StoredFile
+from imagegen.storage.errors import InvalidKey, NotStored, StorageError, WrongContent, disk_errors
+
+FOLDER = "files"
+_SCRATCH = ".scratch"
+_CANNOT_LINK = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS}
+
+
+class LocalStorage(Storage):
+    """Keeps files below `root`, which belongs to the studio alone: folders 0700, files 0600.
+
+    No symbolic link below `root` is ever followed. Temporary names lie in a folder beside the keys, on the
+    same file system, so that a file appears under its key by one rename.
+    """
+
+    def __init__(self, root: Path) -> None:
+        with disk_errors():
+            root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._root = root.resolve()
+            self._scratch = self._root / _SCRATCH
+            self._scratch.mkdir(mode=0o700, exist_ok=True)
+        super().__init__(self._scratch)
+
+    @classmethod
+    def from_settings(cls, settings: StorageSettings) -> Self:
+        """Return the storage in the data folder."""
+        return cls(settings.studio_data_dir / FOLDER)
+
+    def put(self, local_path: Path, key: str) -> StoredFile:
+        """Store by a second name for the same bytes where the file system can, else by a copy."""
+        path = self._path(key)
+        temporary = self._workspaces.new_path()
+        with disk_errors():
+            stored = StoredFile(key, *_measured(local_path))
+            expected = keys.content_hash(key)
+            if expected not in (None, stored.sha256):
+                raise WrongContent(N_("The file is not the one that was announced."))
+            if self._holds(path, stored):
+                return stored
+            try:
+                self._name_or_copy(local_path, temporary)
+                _make_folder(path.parent, self._root)
+                temporary.replace(path)
+                _sync_folder(path.parent)
+            finally:
+                temporary.unlink(missing_ok=True)
+        return stored
+
+    def _holds(self, path: Path, stored: StoredFile) -> bool:
+        """Tell whether `stored` is there already; a rendition may have been made anew with other bytes."""
+        try:
+            there = path.lstat()
+        except FileNotFoundError:
+            return False
+        if not stat.S_ISREG(there.st_mode) or there.st_size != stored.bytes:
+            return False
+        return _measured(path) == (stored.bytes, stored.sha256)
+
+    def _name_or_copy(self, source: Path, temporary: Path) -> None:
+        """Make `temporary` hold the durable bytes of `source`.
+
+        Only files in a workspace of ours are linked: nobody else has a name under which to change them.
+        """
+        if source.resolve().is_relative_to(self._scratch):
+            try:
+                os.link(source, temporary, follow_symlinks=False)
+            except OSError as error:
+                if error.errno not in _CANNOT_LINK:
+                    raise
+            else:
+                temporary.chmod(0o600)
+                _sync(temporary)
+                return
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with source.open("rb") as reader, os.fdopen(descriptor, "wb") as writer:
+            while piece := reader.read(1 << 20):
+                writer.write(piece)
+            writer.flush()
+            os.fsync(writer.fileno())
+
+    def open(self, key: str) -> BinaryIO:
+        """Return the file for reading; it stays readable when it is deleted meanwhile."""
+        try:
+            descriptor = os.open(self._path(key), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError as error:
+            raise _reading_error(error) from error
+        return os.fdopen(descriptor, "rb")
+
+    def local_path(self, key: str) -> Path | None:
+        """Return the file's path if it is there."""
+        path = self._path(key)
+        return path if _is_file(path) else None
+
+    def exists(self, key: str) -> bool:
+        """Tell whether there is a file under `key`."""
+        return _is_file(self._path(key))
+
+    def size(self, key: str) -> int:
+        """Return the file's length in bytes."""
+        path = self._path(key)
+        if not _is_file(path):
+            raise NotStored(N_("The file is no longer there."))
+        return path.lstat().st_size
+
+    def delete(self, key: str) -> None:
+        """Delete the file; its folder stays, for another process may be about to use it."""
+        with disk_errors(), suppress(FileNotFoundError):
+            self._path(key).unlink()
+
+    def iter_keys(self, prefix: str = "") -> Iterator[str]:
+        """Yield the keys sorted; reads one folder at a time."""
+        keys.check_prefix(prefix)
+        yield from self._walk("", prefix)
+
+    def _walk(self, folder: str, prefix: str) -> Iterator[str]:
+        """Yield the keys below `folder` (empty, or ending in a slash) that begin with `prefix`."""
+        try:
+            with os.scandir(self._root / folder) as found:
+                entries = {
+                    entry.name + "/" if entry.is_dir(follow_symlinks=False) else entry.name: entry
+                    for entry in found
+                }
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        for name in sorted(entries):
+            path = folder + name
+            if path == _SCRATCH + "/" or not (path.startswith(prefix) or prefix.startswith(path)):
+                continue
+            if name.endswith("/"):
+                yield from self._walk(path, prefix)
+            elif entries[name].is_file(follow_symlinks=False) and _is_key(path):
+                yield path
+
+    def _path(self, key: str) -> Path:
+        """Return where `key` lies; InvalidKey also if a link would lead out of the storage."""
+        path = self._root / keys.check(key)
+        if path.parent.resolve() != path.parent:
+            raise InvalidKey(N_("There is no such file."))
+        return path
+
+
+def _is_key(text: str) -> bool:
+    try:
+        keys.check(text)
+    except InvalidKey:
+        return False
+    return True
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def _reading_error(error: OSError) -> StorageError:
+    if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR):
+        return NotStored(N_("The file is no longer there."))
+    return StorageError(N_("The studio could not read the file."))
+
+
+def _measured(path: Path) -> tuple[int, str]:
+    """Return the length and the SHA-256 (hex) of the file at `path`."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256")
+        return file.tell(), digest.hexdigest()
+
+
+def _make_folder(folder: Path, root: Path) -> None:
+    """Make `folder` below `root` durably, with 0700 for each new one on the way."""
+    if folder.is_dir():
+        return
+    if folder.parent != root:
+        _make_folder(folder.parent, root)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    _sync_folder(folder.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the names in `folder` durable; a rename alone may be forgotten at a loss of power."""
+    _sync(folder)

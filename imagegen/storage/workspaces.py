@@ -1,0 +1,65 @@
+"""Private temporary folders and files whose names tell their age."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+
+from imagegen.storage.errors import disk_errors
+
+_NAME = re.compile(r"w-(\d{10,12})-[0-9a-f]{16}")
+
+
+class Workspaces:
+    """Makes and sweeps temporary folders in `root`.
+
+    Age is told by the name: a folder's time of change says nothing about files that grow inside it.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def new_path(self) -> Path:
+        """Return a name that nobody has yet, and that `sweep` recognises."""
+        return self._root / f"w-{int(time.time())}-{secrets.token_hex(8)}"
+
+    @contextmanager
+    def workspace(self) -> Iterator[Path]:
+        """Give a new folder that only this user may enter; it and all in it are removed afterwards."""
+        folder = self.new_path()
+        with disk_errors():
+            self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def sweep(self, older_than: timedelta) -> int:
+        """Remove what was made more than `older_than` ago, and nothing else; return how many."""
+        if not self._root.is_dir():
+            return 0
+        limit = time.time() - older_than.total_seconds()
+        swept = 0
+        for left in self._root.iterdir():
+            made = _NAME.fullmatch(left.name)
+            if made and int(made[1]) < limit:
+                _remove(left)
+                swept += not os.path.lexists(left)
+        return swept
+
+
+def _remove(path: Path) -> None:
+    """Remove a folder with all in it, or a file; what cannot be removed is left for the next sweep."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()
