@@ -22,13 +22,13 @@ from pathlib import Path
 from imagegen.supervisor import linux
 from imagegen.supervisor.probe import Attempt, Probe
 
-RESTART_DELAYS = (0.0, 0.5, 1.0, 2.0)
+RESTART_DELAYS: Sequence[float] = (0.0, 0.5, 1.0, 2.0)
 """Seconds before a process that ended soon after its start is started again; the last one repeats."""
 STABLE_AFTER = 10.0
 """A process that ran for this many seconds is not broken: what ends it later is an accident."""
 GIVE_UP_AFTER = 5
 """A process that never became stable and ended by itself this often is broken, and ends the run."""
-KILL_AFTER = 6.5
+KILL_AFTER = 6.0
 """Seconds from the wish to stop until whatever is left is killed."""
 KILL_LAST_AFTER = 0.8
 """The same for those that stop last, counted from their own turn; with KILL_AFTER it stays under 8 s."""

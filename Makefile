@@ -1,0 +1,48 @@
+# `make help` lists what can be done. PYTHON chooses the interpreter that makes .venv (3.11 or newer).
+.DEFAULT_GOAL := help
+.PHONY: run test lint bench vendor screenshots contact-sheet lock install install-dev help
+export PYTHON
+
+BIN := .venv/bin
+TEST_PROCESSES ?= auto
+
+run: install ## start the whole studio and print its address; Ctrl-C ends it
+	@exec $(BIN)/python -m imagegen.supervisor --end-with-parent
+
+test: install-dev ## install what the tests need and run them all, browser tests too
+	@CHROMIUM="$$(scripts/chromium.sh)" && export CHROMIUM && \
+		exec $(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist worksteal $(ARGS)
+
+lint: install-dev ## check style, types, who imports whom, and templates
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/djlint templates --lint --quiet
+
+bench: install-dev ## measure against the baselines and print one table
+	@exec $(BIN)/python -m bench
+
+vendor: install-dev ## fetch the browser's libraries anew into static/vendor
+	@exec $(BIN)/python scripts/vendor.py
+
+screenshots: install-dev ## draw the pages into screenshots/
+	@CHROMIUM="$$(scripts/chromium.sh)" && export CHROMIUM && exec $(BIN)/python scripts/screenshots.py
+
+contact-sheet: install-dev ## draw what the local provider can do on one sheet
+	@exec $(BIN)/python scripts/contact_sheet.py
+
+lock: install-dev ## pin requirements*.in anew, with hashes, for every Python from 3.11
+	$(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 --no-header --quiet \
+		--upgrade requirements.in --output-file requirements.txt
+	$(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 --no-header --quiet \
+		--upgrade requirements-dev.in --output-file requirements-dev.txt
+
+install:
+	@scripts/bootstrap.sh requirements.txt
+
+install-dev:
+	@scripts/bootstrap.sh requirements.txt requirements-dev.txt
+
+help: ## list what can be done
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
