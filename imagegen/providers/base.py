@@ -1,155 +1,66 @@
-"""The interface of an image provider: what a model can do as data, one typed request, one typed result."""
+"""The interface of an image provider: one typed request, one typed result, checks and promises in between."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
-from enum import StrEnum
 from typing import ClassVar, final
 
+import structlog
 from pydantic import SecretStr
 
 from imagegen.core.errors import ErrorKind
 from imagegen.core.text import N_
 from imagegen.providers.errors import Outcome, ProviderError
+from imagegen.providers.specs import (
+    AUTO,
+    BACKGROUNDS,
+    FORMATS_WITH_ALPHA,
+    JPEG,
+    MIME_TYPES,
+    OPAQUE,
+    PNG,
+    TRANSPARENT,
+    WEBP,
+    Feature,
+    ModelSpec,
+    Operation,
+    Size,
+    SizeRule,
+    cannot,
+    size_text,
+)
 
-Size = tuple[int, int]
-"""Width and height in pixels."""
+__all__ = [
+    "AUTO",
+    "BACKGROUNDS",
+    "JPEG",
+    "MIME_TYPES",
+    "OPAQUE",
+    "PNG",
+    "TRANSPARENT",
+    "WEBP",
+    "Availability",
+    "Feature",
+    "ImagePayload",
+    "ImageRequest",
+    "ImageResult",
+    "ModelSpec",
+    "Operation",
+    "Provider",
+    "ProviderConfig",
+    "Size",
+    "SizeRule",
+    "Usage",
+    "cannot",
+    "check",
+    "size_text",
+]
 
-PNG, JPEG, WEBP = "png", "jpeg", "webp"
-MIME_TYPES: dict[str, str] = {PNG: "image/png", JPEG: "image/jpeg", WEBP: "image/webp"}
-FORMATS_WITH_ALPHA = frozenset({PNG, WEBP})
-
-AUTO, OPAQUE, TRANSPARENT = "auto", "opaque", "transparent"
-BACKGROUNDS = (AUTO, OPAQUE, TRANSPARENT)
-
-QUALITY_SYNONYMS: dict[str, str] = {
-    "standard": "medium",
-    "hd": "high",
-    "low": "standard",
-    "medium": "standard",
-    "high": "hd",
-}
-"""What a quality is called by models that do not know the name: old DALL·E words, and the way back."""
 DEFAULT_DEADLINE_SECONDS = 300.0
 
-
-def size_text(size: Size) -> str:
-    """Return `size` as people read it, with a real multiplication sign."""
-    return "{} \N{MULTIPLICATION SIGN} {}".format(*size)
-
-
-class Operation(StrEnum):
-    """What a model can be asked to do."""
-
-    GENERATE = "generate"
-    EDIT = "edit"
-
-
-class Feature(StrEnum):
-    """What a model may understand beside a prompt and a size."""
-
-    SEED = "seed"
-    NEGATIVE_PROMPT = "negative_prompt"
-    TRANSPARENT = "transparent"
-    REFERENCES = "references"
-    MASK = "mask"
-    PARTIALS = "partials"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SizeRule:
-    """The sizes of a model that draws freely: any whole `multiple` within these bounds.
-
-    Ratios are width / height; pixels are their product.
-    """
-
-    multiple: int
-    min_ratio: float
-    max_ratio: float
-    max_edge: int
-    min_pixels: int
-    max_pixels: int
-    min_edge: int = 1
-
-    def allows(self, size: Size) -> bool:
-        """Tell whether the model draws exactly `size`."""
-        width, height = size
-        return (
-            min(size) >= max(self.min_edge, 1)
-            and max(size) <= self.max_edge
-            and width % self.multiple == 0
-            and height % self.multiple == 0
-            and self.min_ratio <= width / height <= self.max_ratio
-            and self.min_pixels <= width * height <= self.max_pixels
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelSpec:
-    """What one model is and can do.
-
-    `qualities` may be empty (there is just one); `typical_seconds` is keyed by quality, by "" if there are none.
-    """
-
-    id: str
-    provider: str
-    label: str
-    summary: str
-    sizes: tuple[Size, ...] | SizeRule
-    default_size: Size
-    max_prompt_chars: int
-    operations: frozenset[Operation] = frozenset({Operation.GENERATE})
-    qualities: tuple[str, ...] = ()
-    default_quality: str | None = None
-    output_formats: tuple[str, ...] = (PNG,)
-    max_images_per_call: int = 1
-    supports: frozenset[Feature] = frozenset()
-    typical_seconds: Mapping[str, float] = field(default_factory=dict)
-    shutdown_date: date | None = None
-    replaced_by: str | None = None
-
-    def draws(self, size: Size) -> bool:
-        """Tell whether the model draws exactly `size` (width, height in pixels)."""
-        if isinstance(self.sizes, SizeRule):
-            return self.sizes.allows(size)
-        return size in self.sizes
-
-    def quality_named(self, name: str | None) -> str | None:
-        """Return the model's own word for the quality `name`; None for a model that has just one.
-
-        None and "auto" mean the model's default. Raises ProviderError for a word that it does not know.
-        """
-        if not self.qualities:
-            return None
-        if name is None or name == AUTO:
-            return self.default_quality
-        for word in (name, QUALITY_SYNONYMS.get(name)):
-            if word in self.qualities:
-                return word
-        raise _cannot(
-            N_("{model} has no quality “{quality}”. Choose one of: {choices}.").format(
-                model=self.label, quality=name, choices=", ".join(self.qualities)
-            ),
-            "quality",
-        )
-
-    def seconds(self, quality: str | None = None) -> float | None:
-        """Return how long one call at `quality` usually takes, in seconds; None if that is not known."""
-        return self.typical_seconds.get(self.quality_named(quality) or "")
-
-    def retires(self, today: date) -> str | None:
-        """Return a sentence if the provider has announced the end of this model, else None."""
-        if self.shutdown_date is None:
-            return None
-        gone, coming = N_("{model} was shut down on {date}."), N_("{model} will be shut down on {date}.")
-        sentence = gone if today >= self.shutdown_date else coming
-        sentence = sentence.format(model=self.label, date=self.shutdown_date.isoformat())
-        if self.replaced_by is None:
-            return sentence
-        return sentence + " " + N_("Use {successor} instead.").format(successor=self.replaced_by)
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,13 +105,15 @@ class ImagePayload:
 class Usage:
     """What the provider says that it counted for the whole call; the bill follows from it.
 
-    `output_text_tokens` are those of `output_tokens` that were words and not pictures.
+    `output_text_tokens` are those of `output_tokens` that were words and not pictures; `images` is for
+    providers that count pictures and no tokens.
     """
 
     input_text_tokens: int = 0
     input_image_tokens: int = 0
     output_tokens: int = 0
     output_text_tokens: int = 0
+    images: int = 0
 
     def as_dict(self) -> dict[str, int]:
         """Return the counts by name, as they are stored with an attempt."""
@@ -271,7 +184,7 @@ class Provider(ABC):
 
     @abstractmethod
     def _generate(self, spec: ModelSpec, request: ImageRequest) -> ImageResult:
-        """Draw a request that `check` has passed; raise ProviderError and nothing else."""
+        """Draw a request that `check` has passed; raise ProviderError."""
 
     def remembers(self, model_id: str) -> bool:
         """Tell whether `model_id` was this provider's once, so that `explain_unknown_model` knows more."""
@@ -293,21 +206,26 @@ class Provider(ABC):
         for spec in self.models():
             if spec.id == model_id:
                 return spec
-        raise _cannot(self.explain_unknown_model(model_id), "model")
+        raise cannot(self.explain_unknown_model(model_id), "model")
 
     @final
     def generate(self, request: ImageRequest) -> ImageResult:
         """Draw `request` and return exactly `request.n` pictures.
 
-        Blocks until done or until `request.deadline_seconds` have passed. Raises ProviderError; what the
-        provider or the model cannot do is refused before anything is sent.
+        Blocks until done or until `request.deadline_seconds` have passed. Raises ProviderError and nothing
+        else; what the provider or the model cannot do is refused before anything is sent.
         """
         availability = self.available()
         if not availability.ok:
             raise ProviderError(availability.reason, kind=ErrorKind.AUTH, outcome=Outcome.NOT_SENT)
         spec = self.spec(request.model)
         check(spec, request)
-        result = self._generate(spec, request)
+        try:
+            result = self._generate(spec, request)
+        except ProviderError:
+            raise
+        except Exception as error:
+            raise self._crashed(error) from error
         if len(result.images) != request.n:
             raise ProviderError(
                 N_(
@@ -320,13 +238,24 @@ class Provider(ABC):
             )
         return result
 
+    def _crashed(self, error: Exception) -> ProviderError:
+        """Return the error of a mistake in our own code: what was sent by then, nobody can tell."""
+        log.error("provider.crashed", provider=self.id, error=type(error).__name__)
+        return ProviderError(
+            N_("{provider} could not be used because of a mistake in the studio.").format(
+                provider=self.label
+            ),
+            kind=ErrorKind.INTERNAL,
+            outcome=Outcome.REJECTED if self.built_in else Outcome.UNKNOWN,
+        )
+
 
 def check(spec: ModelSpec, request: ImageRequest) -> None:
     """Raise ProviderError (bad_request, not sent) if `spec` cannot do `request`; the sentence says why."""
     spec.quality_named(request.quality)
     for broken, sentence, about in _CHECKS:
         if broken(spec, request):
-            raise _cannot(
+            raise cannot(
                 sentence.format(
                     model=spec.label,
                     operation=request.operation,
@@ -387,10 +316,6 @@ _CHECKS: tuple[tuple[Callable[[ModelSpec, ImageRequest], bool], str, str], ...] 
         "negative_prompt",
     ),
 )
-
-
-def _cannot(sentence: str, about: str) -> ProviderError:
-    return ProviderError(sentence, kind=ErrorKind.BAD_REQUEST, outcome=Outcome.NOT_SENT, field=about)
 
 
 def _secret(value: SecretStr | str | None) -> SecretStr | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import date
 
 from imagegen.core.text import N_
-from imagegen.providers.base import JPEG, PNG, WEBP, Feature, ModelSpec, Size, SizeRule
+from imagegen.providers.specs import JPEG, PNG, WEBP, Feature, ModelSpec, Size, SizeRule
 
 PROVIDER_ID = "openai"
 SUCCESSOR = "gpt-image-2.6-flare"

@@ -11,8 +11,9 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt, model_validator
 
 from imagegen.core.money import Micro, from_usd, to_usd
-from imagegen.providers.base import ImageRequest, ModelSpec, Size, Usage
+from imagegen.providers.base import ImageRequest, Usage
 from imagegen.providers.sizes import parse_size
+from imagegen.providers.specs import ModelSpec, Size
 
 TABLE = Path(__file__).with_name("prices.yaml")
 ANY_MODEL = "*"

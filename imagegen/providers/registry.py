@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from imagegen.core.errors import ErrorKind
 from imagegen.core.text import N_
-from imagegen.providers.base import Availability, ModelSpec, Provider
+from imagegen.providers.base import Availability, ModelSpec, Provider, cannot
 from imagegen.providers.errors import Outcome, ProviderError
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class ProviderRegistry:
             return self.default()
         having = [offer for offer in self.models() if offer.spec.id == model_id]
         if not having:
-            raise _unknown(self._explanation(model_id), "model")
+            raise cannot(self._explanation(model_id), "model")
         offer = next((offer for offer in having if offer.availability.ok), having[0])
         return offer.provider, offer.spec
 
@@ -101,7 +101,7 @@ class ProviderRegistry:
             sentence = N_("There is no provider “{provider}”. Choose one of: {choices}.").format(
                 provider=provider_id, choices=", ".join(self._providers)
             )
-            raise _unknown(sentence, "provider") from None
+            raise cannot(sentence, "provider") from None
 
     def _explanation(self, model_id: str) -> str:
         """Return the sentence of a provider that knows what became of `model_id`, else a plain one."""
@@ -117,7 +117,3 @@ def _load(path: str) -> type[Provider]:
     if not (isinstance(kind, type) and issubclass(kind, Provider)):
         raise TypeError(f"{path} is not a Provider")
     return kind
-
-
-def _unknown(sentence: str, about: str) -> ProviderError:
-    return ProviderError(sentence, kind=ErrorKind.BAD_REQUEST, outcome=Outcome.NOT_SENT, field=about)

@@ -9,10 +9,8 @@ from fractions import Fraction
 from functools import lru_cache
 from math import ceil, floor
 
-from imagegen.core.errors import ErrorKind
 from imagegen.core.text import N_
-from imagegen.providers.base import ModelSpec, Size, SizeRule, size_text
-from imagegen.providers.errors import Outcome, ProviderError
+from imagegen.providers.specs import ModelSpec, Size, SizeRule, cannot, size_text
 
 MOST_TRIMMED = Fraction(2, 100)
 """The share of a picture's area that may be cut off without asking."""
@@ -110,7 +108,7 @@ def ratio_named(ratio_id: str) -> Ratio:
     try:
         return RATIOS[ratio_id]
     except KeyError:
-        raise _impossible(
+        raise cannot(
             N_("There is no aspect ratio “{ratio}”. Choose one of: {choices}.").format(
                 ratio=ratio_id, choices=", ".join(RATIOS)
             ),
@@ -123,8 +121,9 @@ def parse_size(text: str) -> Size:
     written = _WRITTEN.fullmatch(text)
     size = (int(written[1]), int(written[2])) if written else (0, 0)
     if not all(0 < edge <= LONGEST_EDGE for edge in size):
-        raise _impossible(
-            N_("A size is a width and a height in pixels, like 1024x1280, not “{size}”.").format(size=text)
+        raise cannot(
+            N_("A size is a width and a height in pixels, like 1024x1280, not “{size}”.").format(size=text),
+            "size",
         )
     return size
 
@@ -138,14 +137,19 @@ def size_for_ratio(spec: ModelSpec, ratio: str) -> SizeChoice:
     return _choice(spec.sizes, ratio_named(ratio))
 
 
-def size_exactly(spec: ModelSpec, size: Size) -> SizeChoice:
-    """Return `size` if `spec` draws it; raise ProviderError with a sentence naming the nearest if not."""
+def exact_size(spec: ModelSpec, asked: Size | str) -> SizeChoice:
+    """Return the size `asked` (or written `1024x1792`) if `spec` draws it.
+
+    Raises ProviderError with a sentence that names the nearest size if it does not.
+    """
+    size = parse_size(asked) if isinstance(asked, str) else asked
     if spec.draws(size):
         return SizeChoice(*size)
-    raise _impossible(
+    raise cannot(
         N_("{model} does not draw {size} pixels. The nearest size that it draws is {nearest}.").format(
             model=spec.label, size=size_text(size), nearest=size_text(nearest_size(spec, size))
-        )
+        ),
+        "size",
     )
 
 
@@ -237,7 +241,3 @@ def _trimmed(size: Size, value: Fraction) -> Fraction:
 
 def _lost(size: Size, crop: Size) -> Fraction:
     return 1 - Fraction(crop[0] * crop[1], size[0] * size[1])
-
-
-def _impossible(sentence: str, about: str = "size") -> ProviderError:
-    return ProviderError(sentence, kind=ErrorKind.BAD_REQUEST, outcome=Outcome.NOT_SENT, field=about)

@@ -261,11 +261,15 @@ class OpenAIServer:
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    def start(self) -> None:
+        """Begin to serve."""
+        self._thread.start()
 
     def stop(self) -> None:
         """End the service and whatever hangs in it."""

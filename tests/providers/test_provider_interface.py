@@ -125,6 +125,21 @@ def test_an_unconfigured_provider_says_why_before_anything_else():
     assert painter.calls == 0
 
 
+@pytest.mark.parametrize(("built_in", "outcome"), [(True, Outcome.REJECTED), (False, Outcome.UNKNOWN)])
+def test_a_mistake_in_a_provider_ends_as_an_error_that_is_not_tried_again(built_in, outcome):
+    class Broken(Painter):
+        def _generate(self, spec, request):
+            raise KeyError("a detail for the log alone")
+
+    Broken.built_in = built_in
+    with pytest.raises(ProviderError) as caught:
+        Broken().generate(GOOD)
+
+    error = caught.value
+    assert (error.kind, error.outcome, error.retryable) == ("internal", outcome, False)
+    assert "detail" not in error.message
+
+
 def test_an_unknown_model_is_a_sentence():
     with pytest.raises(ProviderError, match="Studio has no model “pencil”"):
         Painter().generate(replace(GOOD, model="pencil"))

@@ -16,9 +16,9 @@ from imagegen.providers.sizes import (
     MOST_TRIMMED,
     RATIOS,
     crop_to,
+    exact_size,
     nearest_size,
     parse_size,
-    size_exactly,
     size_for_ratio,
 )
 
@@ -96,7 +96,8 @@ def test_an_unknown_ratio_is_a_sentence_that_names_the_known():
 
 
 def test_an_exact_size_that_is_drawn_is_taken_as_it_is():
-    assert size_exactly(FREE, (1024, 1792)).size == (1024, 1792)
+    assert exact_size(FREE, (1024, 1792)).size == (1024, 1792)
+    assert exact_size(FREE, "1792x1024").size == (1792, 1024)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +106,7 @@ def test_an_exact_size_that_is_drawn_is_taken_as_it_is():
 )
 def test_an_exact_size_that_is_not_drawn_names_the_nearest(size, nearest):
     with pytest.raises(ProviderError, match=nearest) as caught:
-        size_exactly(FREE, size)
+        exact_size(FREE, size)
     assert caught.value.field == "size"
 
 
