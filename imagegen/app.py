@@ -20,7 +20,7 @@ from imagegen.imaging.client import PoolClient
 from imagegen.providers.prices import PriceTable
 from imagegen.providers.registry import ProviderRegistry
 from imagegen.settings import PROJECT_ROOT, Settings
-from imagegen.storage.registry import make_storage
+from imagegen.storage.registry import create_storage
 from imagegen.web import auth, errors, filters, headers, language, logs, sse
 
 __all__ = ["create_app", "models"]
@@ -79,7 +79,7 @@ def _configure_runtime(app: Flask, settings: Settings) -> None:
     app.extensions["studio"] = Runtime(
         settings=settings,
         redis=_redis(settings),
-        storage=make_storage(settings),
+        storage=create_storage(settings),
         providers=ProviderRegistry.from_settings(settings),
         prices=PriceTable.load(),
         imaging=PoolClient(_imaging_socket()),

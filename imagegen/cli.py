@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import re
+import sys
+from datetime import UTC, datetime, timedelta
+
 import click
 from flask import Flask
+from flask.cli import AppGroup
 
+from imagegen.core.clock import now
+from imagegen.core.errors import StudioError
 from imagegen.extensions import runtime
+from imagegen.services import accounts, setup
+
+users = AppGroup("users", help="People.")
+tokens = AppGroup("tokens", help="Personal tokens for the API.")
+
+_LIFETIME = re.compile(r"(\d{1,5})([dhm])")
+_UNITS = {"d": "days", "h": "hours", "m": "minutes"}
 
 
 def register(app: Flask) -> None:
     """Add the studio's commands to `app`."""
-    app.cli.add_command(config)
+    for command in (config, users, tokens):
+        app.cli.add_command(command)
 
 
 @click.command("config")
@@ -21,3 +36,57 @@ def config() -> None:
     for row in rows:
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         click.echo(line.rstrip())
+
+
+@users.command("create")
+@click.option("--email", required=True)
+@click.option("--organisation", required=True, help="Name or id; made if there is none of that name.")
+@click.option("--role", required=True, help="owner, admin, editor, approver or viewer.")
+@click.option("--name", default="", help="What to call the person.")
+def create_user(email: str, organisation: str, role: str, name: str) -> None:
+    """Make a person; the password is read from standard input."""
+    if sys.stdin.isatty():
+        password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
+    else:
+        password = sys.stdin.readline().rstrip("\n")
+    try:
+        person = accounts.create_user(
+            email=email, password=password, organisation=organisation, role=role, name=name
+        )
+    except StudioError as error:
+        raise click.ClickException(error.message) from None
+    click.echo(f"Made {person.email} {person.public_id}")
+
+
+@tokens.command("create")
+@click.option("--email", required=True, help="Whose token.")
+@click.option("--name", required=True, help="What the token is for.")
+@click.option("--organisation", help="Name or id; the person's first one without it.")
+@click.option("--scope", default="read,write", show_default=True, help="read, write, admin; commas between.")
+@click.option("--expires", help="A day (2027-01-31) or a time from now (90d, 12h, 30m); one year without it.")
+def create_token(email: str, name: str, organisation: str | None, scope: str, expires: str | None) -> None:
+    """Make a token and print it as the last word; it is shown this once."""
+    try:
+        setup.from_settings()
+        person = accounts.find_user(email=email)
+        fresh = accounts.create_token(
+            user_id=person.id,
+            organisation_id=accounts.organisation_for(user_id=person.id, named=organisation).id,
+            name=name,
+            scopes=tuple(part.strip() for part in scope.split(",") if part.strip()),
+            expires_at=_expiry(expires),
+        )
+    except StudioError as error:
+        raise click.ClickException(error.message) from None
+    click.echo(f"Token until {fresh.expires_at:%Y-%m-%d}: {fresh.secret}")
+
+
+def _expiry(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    if found := _LIFETIME.fullmatch(text):
+        return now() + timedelta(**{_UNITS[found[2]]: int(found[1])})
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=UTC)
+    except ValueError:
+        raise click.BadParameter("use a day like 2027-01-31 or a time like 90d", param_hint="--expires") from None

@@ -17,14 +17,15 @@ from imagegen.core.text import N_
 from imagegen.engine import pictures, states
 from imagegen.engine.claims import Claim
 from imagegen.extensions import db, runtime
-from imagegen.imaging.pool import ImagingError
+from imagegen.imaging.errors import ImagingError
 from imagegen.models import Attempt, Job, Shot, UnitOfWork, User, writes
 from imagegen.models.columns import db_now
 from imagegen.models.states import AttemptStatus, ShotStatus
 from imagegen.providers.base import ImageRequest, ImageResult, Provider, Usage
 from imagegen.providers.errors import Outcome, ProviderError
 from imagegen.services import generation, ledger, library
-from imagegen.storage.base import StorageError
+from imagegen.services.library import StoredFiles
+from imagegen.storage.errors import StorageError
 
 log = structlog.get_logger(__name__)
 
@@ -116,9 +117,7 @@ def _facts_of(result: ImageResult) -> dict[str, Any]:
 
 
 @writes
-def _deliver(
-    uow: UnitOfWork, claim: Claim, kept: pictures.Kept, *, seed: int | None, facts: dict[str, Any]
-) -> None:
+def _deliver(uow: UnitOfWork, claim: Claim, kept: StoredFiles, *, seed: int | None, facts: dict[str, Any]) -> None:
     locked = states.lock(uow, shot_id=claim.shot_id, fence=claim.fence)
     if locked is None:
         log.warning("attempt.fenced_off", shot=claim.shot_id)
@@ -167,7 +166,7 @@ def _settle(uow: UnitOfWork, job: Job, shot: Shot, attempt: Attempt) -> int | No
     cost = runtime.prices.actual(attempt.provider, attempt.model, usage) if usage else shot.estimated_micro
     attempt.cost_micro = cost
     job.actual_micro += cost or 0
-    ledger.settle(uow, job=job, shot=shot, attempt=attempt, cost=cost, price_date=runtime.prices.date)
+    ledger.settle(uow, job=job, shot=shot, attempt=attempt, cost=cost, price_date=runtime.prices.as_of.isoformat())
     return cost
 
 
@@ -181,9 +180,7 @@ _ENDINGS: dict[Outcome, AttemptStatus] = {
 
 def fail(claim: Claim, error: ProviderError) -> None:
     """Write down that the call gave no picture: try again, give up, or leave it open, as far as it got."""
-    log.warning(
-        "attempt.failed", shot=claim.shot_id, kind=error.kind, outcome=error.outcome, error=error.message
-    )
+    log.warning("attempt.failed", shot=claim.shot_id, kind=error.kind, outcome=error.outcome, error=error.message)
     facts = {"provider_request_id": error.request_id, "error_code": error.code}
     if error.outcome == Outcome.ACCEPTED:
         facts["usage"] = error.usage.as_dict() if error.usage else None

@@ -113,9 +113,7 @@ def keep(uow: UnitOfWork, *, owner: str, shot_ids: Collection[int], lease_second
 def seconds_to_next() -> float | None:
     """Return in how many seconds the next waiting shot may be claimed (0 if one may be now), None without any."""
     row = db.session.execute(
-        select(func.min(func.coalesce(Shot.not_before, db_now())), db_now()).where(
-            Shot.status == ShotStatus.WAITING
-        )
+        select(func.min(func.coalesce(Shot.not_before, db_now())), db_now()).where(Shot.status == ShotStatus.WAITING)
     ).one()
     db.session.rollback()
     first, clock = row

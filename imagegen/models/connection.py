@@ -30,4 +30,5 @@ def _begin(connection: Connection) -> None:
         connection.exec_driver_sql(f"PRAGMA query_only={'OFF' if writes else 'ON'}")
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
     elif not writes:
-        connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+        # One snapshot for a whole page: what it shows and the event number it goes on from belong together.
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")

@@ -101,9 +101,7 @@ def create_user(*, email: str, password: str, organisation: str, role: str, name
 
 
 @writes
-def _create_user(
-    uow: UnitOfWork, *, email: str, password_hash: str, organisation: str, role: str, name: str
-) -> User:
+def _create_user(uow: UnitOfWork, *, email: str, password_hash: str, organisation: str, role: str, name: str) -> User:
     if uow.scalar(select(exists().where(User.email == email))):
         raise Conflict(N_("There is a person with this e-mail address already."), field="email")
     place = uow.scalar(
@@ -149,10 +147,7 @@ def sign_in(uow: UnitOfWork, *, user_id: int, remember: bool, address: str, brow
     """Open a session for the person and return its secret, which is stored nowhere."""
     secret = new_secret()
     organisation_id = uow.scalar(
-        select(Membership.organisation_id)
-        .where(Membership.user_id == user_id)
-        .order_by(Membership.id)
-        .limit(1)
+        select(Membership.organisation_id).where(Membership.user_id == user_id).order_by(Membership.id).limit(1)
     )
     uow.execute(delete(Session).where(Session.expires_at < now()))
     uow.add(
@@ -204,6 +199,19 @@ def membership_of(*, user_id: int, organisation_id: int | None) -> Membership | 
         .limit(1)
     )
     return row
+
+
+def still_in(*, user_id: int, organisation_id: int, session_id: int | None) -> bool:
+    """Tell whether the person is still in the organisation, and signed in if a session is named."""
+    query = (
+        select(Membership.id)
+        .join(User, User.id == Membership.user_id)
+        .where(Membership.user_id == user_id, Membership.organisation_id == organisation_id, User.enabled)
+    )
+    if session_id is not None:
+        alive = exists().where(Session.id == session_id, Session.user_id == user_id, Session.expires_at > now())
+        query = query.where(alive)
+    return db.session.scalar(query) is not None
 
 
 @writes
@@ -314,13 +322,29 @@ def find_user(*, email: str) -> User:
     return user
 
 
-def organisations_of(*, user_id: int) -> list[Organisation]:
-    """Return the organisations that the person is in, by name."""
+def memberships_of(*, user_id: int) -> list[Membership]:
+    """Return the person's memberships with their organisations, by name."""
     return list(
         db.session.scalars(
-            select(Organisation)
-            .join(Membership, Membership.organisation_id == Organisation.id)
+            select(Membership)
+            .options(joinedload(Membership.organisation))
+            .join(Organisation)
             .where(Membership.user_id == user_id)
             .order_by(func.lower(Organisation.name))
         )
     )
+
+
+def organisation_for(*, user_id: int, named: str | None) -> Organisation:
+    """Return the person's organisation of that name or id, or the first one without it; raises NotFound."""
+    query = (
+        select(Organisation)
+        .join(Membership, Membership.organisation_id == Organisation.id)
+        .where(Membership.user_id == user_id)
+    )
+    if named:
+        query = query.where((Organisation.name == named) | (Organisation.public_id == named))
+    found: Organisation | None = db.session.scalar(query.order_by(Membership.id).limit(1))
+    if found is None:
+        raise NotFound(N_("The person is in no such organisation."))
+    return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
 
 from sqlalchemy import update
 
@@ -13,8 +12,8 @@ from imagegen.models import Event, Job, Organisation, Shot, UnitOfWork
 _PENDING = "pending_events"
 
 
-def record(uow: UnitOfWork, *, job: Job, type: str, shot: Shot | None = None, **data: Any) -> None:
-    """Add an event of `job`. It is numbered at the very end of `uow`.
+def record(uow: UnitOfWork, *, job: Job, type: str, shot: Shot | None = None) -> None:
+    """Add an event of `job`; `type` is `job.` or `shot.` and the new state. It is numbered at the end of `uow`.
 
     The numbers come from counters whose rows stay locked until the commit, so their order is that of the commits;
     taken last, they are locked for no longer than the commit itself.
@@ -29,7 +28,11 @@ def record(uow: UnitOfWork, *, job: Job, type: str, shot: Shot | None = None, **
             user_id=job.user_id,
             shot_id=shot.id if shot else None,
             type=type,
-            data=data,
+            data={
+                "job_id": job.public_id,
+                "shot_id": shot.public_id if shot else None,
+                "status": type.partition(".")[2],
+            },
         )
     )
 

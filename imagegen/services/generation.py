@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from sqlalchemy import select
 
-from imagegen.core.errors import Conflict
+from imagegen.core.errors import Conflict, ErrorKind
 from imagegen.core.money import Micro
 from imagegen.core.text import N_, clean
 from imagegen.extensions import runtime
@@ -21,6 +21,7 @@ from imagegen.models.states import JobStatus
 from imagegen.prompts.builder import build
 from imagegen.prompts.styles import find_style
 from imagegen.providers.base import AUTO, Feature, ImageRequest, ModelSpec, Provider, check
+from imagegen.providers.errors import Outcome, ProviderError
 from imagegen.providers.sizes import exact_size, size_for_ratio
 from imagegen.services import events, ledger
 
@@ -116,6 +117,9 @@ class Plan:
 def plan(request: GenerationRequest) -> Plan:
     """Work `request` out; raises StudioError with the field and a sentence for what cannot be done."""
     provider, spec = runtime.providers.find(request.provider, request.model)
+    available = provider.available()
+    if not available.ok:
+        raise ProviderError(available.reason, kind=ErrorKind.AUTH, outcome=Outcome.NOT_SENT, field="provider")
     style = find_style(request.style) if request.style else None
     built = build(request.prompt, style=style, negative=request.negative_prompt or "")
     takes_negative = Feature.NEGATIVE_PROMPT in spec.supports
@@ -257,9 +261,7 @@ def _hash(asked: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(asked, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
 
 
-def _earlier(
-    uow: UnitOfWork, organisation_id: int, user_id: int, key: str, asked: dict[str, Any]
-) -> Job | None:
+def _earlier(uow: UnitOfWork, organisation_id: int, user_id: int, key: str, asked: dict[str, Any]) -> Job | None:
     row = uow.scalar(
         select(IdempotencyKey).where(
             IdempotencyKey.organisation_id == organisation_id,

@@ -43,6 +43,11 @@ def get_job(public_id: str) -> Job:
     return job
 
 
+def by_ids(ids: Sequence[int]) -> Sequence[Job]:
+    """Return these jobs, in no particular order."""
+    return db.session.scalars(select(Job).where(Job.id.in_(ids))).all()
+
+
 def list_jobs(
     *,
     user_id: int | None = None,
@@ -104,16 +109,17 @@ def places_before(job: Job) -> int:
     )
 
 
-def active_count(*, user_id: int) -> int:
-    """Return how many of the person's jobs are not finished."""
-    return (
-        db.session.scalar(
-            select(func.count(Job.id)).where(
-                Job.user_id == user_id, Job.status.in_((JobStatus.QUEUED, JobStatus.RUNNING))
-            )
-        )
-        or 0
-    )
+def progress(*, user_id: int) -> tuple[int, int, int]:
+    """Return how many pictures of the person's unfinished jobs are done, of how many, in how many jobs."""
+    done = Job.n_succeeded + Job.n_failed + Job.n_refused + Job.n_canceled + Job.n_unknown
+    row = db.session.execute(
+        select(
+            func.coalesce(func.sum(done), 0),
+            func.coalesce(func.sum(done + Job.n_waiting + Job.n_running), 0),
+            func.count(Job.id),
+        ).where(Job.user_id == user_id, Job.status.in_((JobStatus.QUEUED, JobStatus.RUNNING)))
+    ).one()
+    return int(row[0]), int(row[1]), int(row[2])
 
 
 def latest_seq(organisation_id: int) -> int:

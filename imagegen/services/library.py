@@ -121,9 +121,7 @@ def decode_cursor(cursor: str | None) -> int | None:
     except (binascii.Error, UnicodeDecodeError, ValueError):
         text = ""
     if not re.fullmatch(r"i[0-9]{1,18}", text):
-        raise StudioError(
-            N_("This cursor is not one of ours. Start again at the first page."), field="cursor"
-        )
+        raise StudioError(N_("This cursor is not one of ours. Start again at the first page."), field="cursor")
     return int(text[1:])
 
 
@@ -136,9 +134,7 @@ def list_images(
 ) -> Page:
     """Return a page of the library, newest first: one query on an index, however deep the page."""
     if filter not in FILTERS:
-        raise StudioError(
-            N_("There is no such filter. Choose one of: ") + ", ".join(FILTERS) + ".", field="filter"
-        )
+        raise StudioError(N_("There is no such filter. Choose one of: ") + ", ".join(FILTERS) + ".", field="filter")
     after = decode_cursor(cursor)
     query = select(*columns).where(Image.deleted_at.is_(None)).filter_by(**FILTERS[filter])
     if after is not None:
@@ -166,9 +162,7 @@ def siblings(image: Image) -> Sequence[Row[Any]]:
     if image.job_id is None:
         return []
     return db.session.execute(
-        select(*GRID_COLUMNS)
-        .where(Image.job_id == image.job_id, Image.deleted_at.is_(None))
-        .order_by(Image.id)
+        select(*GRID_COLUMNS).where(Image.job_id == image.job_id, Image.deleted_at.is_(None)).order_by(Image.id)
     ).all()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import structlog
-from flask import Flask, Response, jsonify, make_response, render_template, request
+from flask import Flask, Response, jsonify, make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from flask_wtf.csrf import CSRFError
@@ -38,6 +38,15 @@ SENTENCES: dict[int, str] = {
 }
 
 
+TITLES: dict[int, str] = {
+    403: N_("Not for your role"),
+    404: N_("There is nothing here"),
+    429: N_("A little too fast"),
+    500: N_("Something went wrong"),
+    503: N_("Very busy just now"),
+}
+
+
 def init_app(app: Flask) -> None:
     """Answer every error in words; none of them shows a trace, a key or another organisation's name."""
     app.register_error_handler(StudioError, _studio_error)
@@ -65,11 +74,25 @@ def answer(
         )
         response.content_type = "application/problem+json"
         response.status_code = status
+    elif wants_partial():
+        error = {"sentence": sentence, "advice": more.get("advice") or ""}
+        response = make_response(render_template("errors/_error.html", error=error), status)
     else:
-        template = "shared/_error.html" if wants_partial() else "errors/page.html"
-        response = make_response(render_template(template, status=status, message=sentence, **more), status)
+        response = make_response(_page(status, sentence, **more), status)
     response.headers.update(headers or {})
     return response
+
+
+def _page(status: int, sentence: str, *, reference: str | None = None, **_more: Any) -> str:
+    home = {"label": gettext("Create pictures"), "href": url_for("generator.page")}
+    back = {"label": gettext("Back"), "href": request.path if request.method == "GET" else url_for("generator.page")}
+    return render_template(
+        "errors/page.html",
+        title=gettext(TITLES.get(status, N_("That did not work"))),
+        sentence=sentence,
+        actions=[back] if status in (429, 503) else [home],
+        reference=reference,
+    )
 
 
 def _studio_error(error: StudioError) -> ResponseReturnValue:

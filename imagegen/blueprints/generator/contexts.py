@@ -1,0 +1,293 @@
+"""What the composer and the feed show."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import url_for
+from flask_babel import format_decimal, gettext, ngettext
+from werkzeug.datastructures import MultiDict
+
+from imagegen.blueprints.generator import forms
+from imagegen.core.errors import StudioError
+from imagegen.core.ids import new_id
+from imagegen.core.text import N_
+from imagegen.extensions import runtime
+from imagegen.models import Image, Job
+from imagegen.prompts.styles import styles
+from imagegen.providers.base import Feature, ModelSpec, SizeRule
+from imagegen.providers.registry import OfferedModel
+from imagegen.providers.sizes import RATIOS
+from imagegen.services import generation
+from imagegen.services.generation import MOST_VARIANTS, GenerationRequest
+from imagegen.settings import PROJECT_ROOT
+from imagegen.web import contexts
+from imagegen.web.contexts import Context
+
+VARIANT_BUTTONS = (1, 2, 4, 8)
+DEFAULT_RATIO = "4:5"
+
+FEATURES: dict[Feature, str] = {
+    Feature.REFERENCES: N_("References"),
+    Feature.MASK: N_("Masks"),
+    Feature.TRANSPARENT: N_("Transparent"),
+    Feature.SEED: N_("Seed"),
+    Feature.NEGATIVE_PROMPT: N_("Negative prompt"),
+}
+QUALITIES: dict[str, str] = {
+    "low": N_("Low"),
+    "medium": N_("Medium"),
+    "high": N_("High"),
+    "xhigh": N_("Higher"),
+    "max": N_("Highest"),
+    "standard": N_("Standard"),
+    "hd": N_("HD"),
+    "auto": N_("Automatic"),
+}
+BACKGROUNDS: dict[str, str] = {
+    "auto": N_("Automatic"),
+    "opaque": N_("Opaque"),
+    "transparent": N_("Transparent"),
+}
+FORMATS: dict[str, str] = {"png": "PNG", "jpeg": "JPEG", "webp": "WebP"}
+EXAMPLES = (
+    ("dusk", N_("Layered paper mountains at dusk, violet and amber, calm, room for a headline at the top")),
+    ("marble", N_("Marbled ink in teal, white and silver, flowing, studio light")),
+    ("spheres", N_("Lacquered spheres, amber and coral, soft shadow, playful")),
+)
+
+
+def composer(form: MultiDict[str, str], *, errors: list[dict[str, Any]] | None = None) -> Context:
+    """Return the composer for what `form` says so far; what the model cannot do falls back to what it can."""
+    provider, model = forms.read_model(form)
+    try:
+        _, spec = runtime.providers.find(provider, model)
+    except StudioError:
+        _, spec = runtime.providers.default()
+    offers = runtime.providers.models()
+    offered = next(offer for offer in offers if offer.spec is spec or offer.spec == spec)
+    choices = _choices(form, spec)
+    return {
+        "prompt": form.get("prompt", ""),
+        "prompt_limit": spec.max_prompt_chars,
+        "idempotency_key": new_id(),
+        "errors": errors or [],
+        "model": _model(offered, spec),
+        "models": [_model(offer, spec) for offer in offers],
+        **choices,
+        "chosen": _in_words(choices, spec),
+        "estimate": estimate(_settled(form, choices, spec)),
+    }
+
+
+def _key(spec: ModelSpec) -> str:
+    return f"{spec.provider}:{spec.id}"
+
+
+def _model(offer: OfferedModel, chosen: ModelSpec) -> Context:
+    spec = offer.spec
+    capabilities = [gettext(label) for feature, label in FEATURES.items() if feature in spec.supports]
+    typical = spec.seconds()
+    time = gettext("about %(time)s", time=_rounded(typical)) if typical else ""
+    notes = [*[word.lower() if index else word for index, word in enumerate(capabilities[:3])], time]
+    return {
+        "key": _key(spec),
+        "label": spec.label,
+        "note": " · ".join(note for note in notes if note) or gettext(spec.summary),
+        "picture": _picture(f"models/{spec.provider}.webp"),
+        "provider": offer.provider.label,
+        "capabilities": capabilities,
+        "price": _price_of(spec),
+        "time": time,
+        "available": offer.availability.ok,
+        "reason": gettext(offer.availability.reason),
+        "chosen": _key(spec) == _key(chosen),
+    }
+
+
+def _picture(name: str) -> str | None:
+    exists = (PROJECT_ROOT / "static" / "img" / name).is_file()
+    return url_for("static", filename=f"img/{name}") if exists else None
+
+
+def _rounded(amount: float) -> str:
+    if amount < 1:
+        return gettext("1 s")
+    return contexts.seconds(amount) if amount >= 60 else gettext("%(seconds)s s", seconds=round(amount))
+
+
+def _price_of(spec: ModelSpec) -> str:
+    try:
+        plan = generation.plan(GenerationRequest(prompt="x", provider=spec.provider, model=spec.id))
+        return contexts.price(plan.estimate) or gettext("price unknown")
+    except StudioError:
+        return ""
+
+
+def _choices(form: MultiDict[str, str], spec: ModelSpec) -> Context:
+    ratios = form.getlist("aspect_ratios") or [DEFAULT_RATIO]
+    several = bool(form.get("several"))
+    variants = form.get("variants", type=int) or forms.DEFAULT_VARIANTS
+    chosen_quality = form.get("quality", "")
+    if chosen_quality not in spec.qualities:
+        chosen_quality = spec.default_quality or ""
+    return {
+        "several": several,
+        "shapes": [
+            {
+                "value": ratio.id,
+                "label": ratio.id.removesuffix(":1") if ratio.id == "1.91:1" else ratio.id,
+                "width": ratio.value.numerator,
+                "height": ratio.value.denominator,
+                "hint": gettext(ratio.hint),
+                "chosen": ratio.id in (ratios if several else ratios[:1]),
+            }
+            for ratio in RATIOS.values()
+        ],
+        "styles": [
+            {
+                "id": style.id,
+                "label": gettext(style.label),
+                "picture": url_for("static", filename=f"img/styles/{style.id}.webp"),
+                "chosen": form.get("style") == style.id,
+            }
+            for style in styles()
+        ],
+        "variants": [{"value": count, "label": str(count), "chosen": count == variants} for count in VARIANT_BUTTONS],
+        "variants_limit": MOST_VARIANTS,
+        "qualities": [
+            {"value": quality, "label": gettext(QUALITIES.get(quality, quality)), "chosen": quality == chosen_quality}
+            for quality in spec.qualities
+        ],
+        "formats": _options(FORMATS, spec.output_formats, form.get("output_format", "")),
+        "backgrounds": _options(BACKGROUNDS, tuple(BACKGROUNDS), form.get("background", ""))
+        if Feature.TRANSPARENT in spec.supports
+        else [],
+        "seed": {"value": form.get("seed", "")} if Feature.SEED in spec.supports else None,
+        "negative_prompt": {"value": form.get("negative_prompt", "")}
+        if Feature.NEGATIVE_PROMPT in spec.supports
+        else None,
+        "size": {
+            "width": form.get("width", ""),
+            "height": form.get("height", ""),
+            "note": _size_note(spec),
+        },
+    }
+
+
+def _options(labels: dict[str, str], values: tuple[str, ...], chosen: str) -> list[Context]:
+    if chosen not in values:
+        chosen = values[0]
+    return [
+        {"value": value, "label": gettext(labels.get(value, value)), "chosen": value == chosen} for value in values
+    ]
+
+
+def _size_note(spec: ModelSpec) -> str:
+    if isinstance(spec.sizes, SizeRule):
+        return gettext(
+            "Both sides whole multiples of %(step)s, up to %(edge)s pixels.",
+            step=spec.sizes.multiple,
+            edge=format_decimal(spec.sizes.max_edge),
+        )
+    listed = ", ".join(f"{width} \N{MULTIPLICATION SIGN} {height}" for width, height in spec.sizes)
+    return gettext("One of %(sizes)s.", sizes=listed)
+
+
+def _in_words(choices: Context, spec: ModelSpec) -> list[str]:
+    words = [spec.label]
+    for group in ("shapes", "styles"):
+        words += [option["label"] for option in choices[group] if option["chosen"]]
+    words += [f"\N{MULTIPLICATION SIGN} {option['label']}" for option in choices["variants"] if option["chosen"]]
+    return words
+
+
+def _settled(form: MultiDict[str, str], choices: Context, spec: ModelSpec) -> MultiDict[str, str]:
+    """Return `form` with what the page shows as chosen where it says nothing, or what the model cannot do."""
+    settled: MultiDict[str, str] = MultiDict(form)
+    settled["model"] = _key(spec)
+    settled.setlist("aspect_ratios", [shape["value"] for shape in choices["shapes"] if shape["chosen"]])
+    for name, group in (("quality", "qualities"), ("output_format", "formats"), ("background", "backgrounds")):
+        settled[name] = next((option["value"] for option in choices[group] if option["chosen"]), "")
+    for name in ("seed", "negative_prompt"):
+        if choices[name] is None:
+            settled[name] = ""
+    return settled
+
+
+def estimate(form: MultiDict[str, str]) -> Context:
+    """Return the button and what it will cost, for what `form` says so far."""
+    asked: MultiDict[str, str] = MultiDict(form)
+    asked["prompt"] = form.get("prompt", "").strip() or "x"
+    try:
+        plan = generation.plan(forms.read(asked))
+    except ValueError:
+        return _no_estimate(gettext("Something in the choices is not right."))
+    except StudioError as error:
+        return _no_estimate(gettext(error.message))
+    count = len(plan.shots)
+    total = plan.estimate
+    per = plan.shots[0].estimate
+    typical = plan.seconds
+    return {
+        "label": ngettext("Generate %(num)s picture", "Generate %(num)s pictures", count),
+        "price": gettext("price unknown") if total is None else _about(total),
+        "time": gettext("Usually about %(time)s", time=_rounded(typical)) if typical else "",
+        "per": gettext("%(price)s a picture", price=contexts.price(per)) if per and count > 1 else "",
+        "refusal": None,
+    }
+
+
+def _about(total: int) -> str:
+    return f"≈ {contexts.price(total)}" if total else gettext("free")
+
+
+def _no_estimate(sentence: str) -> Context:
+    return {"label": gettext("Generate"), "price": "", "time": "", "per": "", "refusal": sentence}
+
+
+def first_use() -> Context:
+    """Return what is shown while a person has no job."""
+    keyed = any(offer.availability.ok and not offer.provider.built_in for offer in runtime.providers.models())
+    return {
+        "examples": [
+            {
+                "prompt": gettext(prompt),
+                "picture": url_for("static", filename=f"img/examples/{name}.webp"),
+                "href": url_for("generator.page", prompt=gettext(prompt)),
+            }
+            for name, prompt in EXAMPLES
+        ],
+        "key_note": None
+        if keyed
+        else gettext(
+            "Pictures are drawn here on this machine, free of charge: abstract ones only. For anything else put a "
+            "provider's key into the file .env beside the Makefile (OPENAI_API_KEY=…) and start the studio again."
+        ),
+    }
+
+
+def form_of_job(job: Job) -> MultiDict[str, str]:
+    """Return the form that asks for the same again."""
+    asked = dict(job.request)
+    form: MultiDict[str, str] = MultiDict()
+    form["model"] = f"{job.provider}:{job.model}"
+    ratios = asked.get("aspect_ratios") or ([asked["aspect_ratio"]] if asked.get("aspect_ratio") else [])
+    form.setlist("aspect_ratios", ratios)
+    if len(ratios) > 1:
+        form["several"] = "1"
+    if size := asked.get("size"):
+        form["width"], _, form["height"] = size.partition("x")
+    form["variants"] = str(asked.get("n", 1))
+    for name in ("prompt", "style", "quality", "seed", "negative_prompt", "background", "output_format"):
+        if asked.get(name) is not None:
+            form[name] = str(asked[name])
+    return form
+
+
+def form_like_image(image: Image, job: Job | None) -> MultiDict[str, str]:
+    """Return the form for variations of a picture: all of its request but the seed, which is always new."""
+    form = form_of_job(job) if job is not None else MultiDict()
+    form["prompt"] = image.prompt or image.title
+    form.poplist("seed")
+    return form

@@ -1,0 +1,51 @@
+"""What the composer sends, read into one typed request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from werkzeug.datastructures import MultiDict
+
+from imagegen.core.errors import StudioError
+from imagegen.core.text import N_
+from imagegen.services.generation import GenerationRequest
+
+DEFAULT_VARIANTS = 4
+
+
+def read(form: MultiDict[str, str]) -> GenerationRequest:
+    """Return the request that `form` describes; raises StudioError or pydantic's ValidationError."""
+    provider, model = read_model(form)
+    wanted: dict[str, Any] = {
+        "prompt": form.get("prompt", ""),
+        "provider": provider,
+        "model": model,
+        "n": _number(form, "variants_exact") or _number(form, "variants") or DEFAULT_VARIANTS,
+        "seed": _number(form, "seed"),
+    }
+    for name in ("quality", "style", "negative_prompt", "background", "output_format"):
+        wanted[name] = form.get(name, "")
+    width, height = _number(form, "width"), _number(form, "height")
+    if width and height:
+        wanted["size"] = f"{width}x{height}"
+    elif width or height:
+        missing = "height" if width else "width"
+        raise StudioError(N_("An exact size needs a width and a height."), field=missing)
+    elif ratios := form.getlist("aspect_ratios"):
+        wanted["aspect_ratios"] = tuple(ratios)
+    return GenerationRequest(**wanted)
+
+
+def read_model(form: MultiDict[str, str]) -> tuple[str | None, str | None]:
+    """Return provider and model from the form's `model` (`provider:model`); None for what is not said."""
+    provider, _, model = form.get("model", "").partition(":")
+    return provider or None, model or None
+
+
+def _number(form: MultiDict[str, str], name: str) -> int | None:
+    text = form.get(name, "").strip()
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= 10):
+        raise StudioError(N_("This must be a whole number."), field=name)
+    return int(text)

@@ -1,0 +1,131 @@
+"""Create: the composer and the feed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, make_response, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext
+from pydantic import ValidationError
+from werkzeug.datastructures import MultiDict
+
+from imagegen.blueprints.generator import contexts, forms
+from imagegen.core.errors import ADVICE, StudioError
+from imagegen.core.ids import is_id
+from imagegen.engine import dispatch
+from imagegen.models import Job
+from imagegen.services import jobs, library
+from imagegen.web import access
+from imagegen.web import contexts as shared
+from imagegen.web.auth import identity
+from imagegen.web.htmx import page as render
+from imagegen.web.htmx import wants_partial
+
+blueprint = Blueprint("generator", __name__)
+
+
+@blueprint.get("/")
+@access.viewing
+def home() -> ResponseReturnValue:
+    """Lead to the place where one begins."""
+    return redirect(url_for("generator.page"))
+
+
+@blueprint.get("/generate")
+@access.viewing
+def page() -> ResponseReturnValue:
+    """Show the composer and the feed; `again=<job>` and `like=<picture>` fill the form in."""
+    return _page(contexts.composer(_prefilled()))
+
+
+def _page(composer: dict[str, Any], status: int = 200) -> ResponseReturnValue:
+    listed = jobs.list_jobs(user_id=identity().user.id)
+    first = None if listed.items else contexts.first_use()
+    return render("generator/page.html", status=status, composer=composer, feed=shared.feed(listed), first=first)
+
+
+def _prefilled() -> MultiDict[str, str]:
+    if again := request.args.get("again"):
+        return contexts.form_of_job(jobs.get_job(again))
+    if like := request.args.get("like"):
+        image = library.get_image(like)
+        return contexts.form_like_image(image, library.origin_of(image).job)
+    return MultiDict(request.args)
+
+
+@blueprint.post("/generate")
+@access.creating
+def create() -> ResponseReturnValue:
+    """Make the job; answer with its place in the feed, or lead to its page without JavaScript."""
+    key = request.form.get("idempotency_key", "")
+    try:
+        job = dispatch.submit(
+            organisation_id=identity().organisation.id,
+            user_id=identity().user.id,
+            request=forms.read(request.form),
+            idempotency_key=key if is_id(key) else None,
+        )
+    except ValidationError as error:
+        return _refused([_of_field(problem) for problem in error.errors(include_url=False, include_input=False)])
+    except StudioError as error:
+        text = gettext(error.message)
+        if error.status >= 500:
+            text += " " + gettext(ADVICE[error.kind])
+        return _refused([{"text": text, "field": error.field}], error.status)
+    return _made(job)
+
+
+def _of_field(problem: Any) -> dict[str, Any]:
+    field = str(problem["loc"][0]) if problem["loc"] else None
+    if field == "prompt" and problem["type"] == "string_too_short":
+        return {"text": gettext("Write what the picture should show."), "field": field}
+    return {"text": problem["msg"].removeprefix("Value error, "), "field": field}
+
+
+def _made(job: Job) -> ResponseReturnValue:
+    if not wants_partial():
+        return redirect(url_for("jobs.detail", job_id=job.public_id), 303)
+    view = jobs.view([jobs.get_job(job.public_id)])[0]
+    pieces = (
+        render_template("generator/_job.html", job=shared.job(view)),
+        render_template("shared/_jobs_ring.html", jobs=shared.jobs_ring(user_id=identity().user.id), oob=True),
+        render_template("generator/_message.html", composer={"errors": []}, oob=True),
+    )
+    return "\n".join(pieces)
+
+
+def _refused(errors: list[dict[str, Any]], status: int = 422) -> ResponseReturnValue:
+    if not wants_partial():
+        return _page(contexts.composer(request.form, errors=errors), status)
+    return make_response(render_template("generator/_message.html", composer={"errors": errors}, oob=True), status)
+
+
+@blueprint.get("/generate/form")
+@access.viewing
+def form() -> ResponseReturnValue:
+    """Draw the choices anew for another model."""
+    composer = contexts.composer(MultiDict(request.args))
+    pieces = (
+        render_template("generator/_choices.html", composer=composer),
+        render_template("generator/_counter.html", composer=composer, oob=True),
+        render_template("generator/_estimate.html", composer=composer, oob=True),
+    )
+    return "\n".join(pieces)
+
+
+@blueprint.get("/generate/estimate")
+@access.viewing
+def estimate() -> ResponseReturnValue:
+    """Draw the button with its price."""
+    return render_template(
+        "generator/_estimate.html", composer={"estimate": contexts.estimate(MultiDict(request.args))}
+    )
+
+
+@blueprint.get("/generate/feed")
+@access.viewing
+def feed() -> ResponseReturnValue:
+    """Draw older jobs."""
+    listed = jobs.list_jobs(user_id=identity().user.id, cursor=request.args.get("before"))
+    return render_template("generator/_feed.html", feed=shared.feed(listed))

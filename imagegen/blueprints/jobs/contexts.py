@@ -1,0 +1,125 @@
+"""What the pages about jobs show beside their tiles."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import url_for
+from flask_babel import format_datetime, gettext
+
+from imagegen.core.text import N_, one_line
+from imagegen.models import Attempt, Job, Shot
+from imagegen.models.states import AttemptStatus, JobStatus, ShotStatus
+from imagegen.services import jobs
+from imagegen.services.jobs import JobView
+from imagegen.services.library import Page
+from imagegen.web import contexts
+from imagegen.web.contexts import Context
+
+FILTERS: tuple[tuple[str, JobStatus | None], ...] = (
+    (N_("All"), None),
+    (N_("At work"), JobStatus.RUNNING),
+    (N_("Done"), JobStatus.SUCCEEDED),
+    (N_("Partly done"), JobStatus.PARTIAL),
+    (N_("Failed"), JobStatus.FAILED),
+)
+
+_ENDINGS: dict[str, tuple[str, str]] = {
+    AttemptStatus.PREPARED: (N_("Calling %(model)s"), "live"),
+    AttemptStatus.SENT: (N_("Called %(model)s"), "live"),
+    AttemptStatus.ACCEPTED: (N_("Taken on by %(model)s"), "live"),
+    AttemptStatus.SUCCEEDED: (N_("Drawn by %(model)s"), "ok"),
+    AttemptStatus.NOT_SENT: (N_("Not sent to %(model)s"), "warn"),
+    AttemptStatus.REJECTED: (N_("Turned down by %(model)s"), "bad"),
+    AttemptStatus.BILLED_NO_IMAGE: (N_("No usable picture from %(model)s"), "bad"),
+    AttemptStatus.UNKNOWN: (N_("No answer from %(model)s"), "bad"),
+}
+
+
+def rows(page: Page, *, status: JobStatus | None) -> Context:
+    """Return lines for the list of jobs."""
+    href = url_for("jobs.index", status=status, cursor=page.next_cursor) if page.next_cursor else None
+    return {
+        "jobs": [_row(view) for view in jobs.view(page.items)],
+        "next_cursor": page.next_cursor,
+        "next_href": href,
+    }
+
+
+def _row(view: JobView) -> Context:
+    found = [contexts.image(each.image) for each in view.shots if each.image is not None]
+    return contexts.job_status(view.job) | {
+        "title": one_line(view.job.prompt, 110),
+        "when": contexts.ago(view.job.created_at),
+        "images": found[:4],
+    }
+
+
+def filters(status: JobStatus | None) -> list[Context]:
+    """Return the chips above the list."""
+    return [
+        {"label": gettext(label), "href": url_for("jobs.index", status=value), "current": value == status}
+        for label, value in FILTERS
+    ]
+
+
+def detail(view: JobView) -> Context:
+    """Return one job with its tiles and what happened to each."""
+    context = contexts.job(view)
+    for tile, each in zip(context["shots"], view.shots, strict=True):
+        tile["timeline"] = timeline(each.shot, view.job)
+    return context
+
+
+def timeline(shot: Shot, job: Job) -> list[Context]:
+    """Return what happened to a shot: waited, called, tried again, drawn; with seconds and money."""
+    steps = []
+    first = shot.attempts[0].created_at if shot.attempts else None
+    if first is not None:
+        steps.append(_step(gettext("Waited"), (first - shot.created_at).total_seconds()))
+    steps += [_attempt(attempt, job) for attempt in shot.attempts]
+    if shot.status == ShotStatus.WAITING:
+        steps.append(
+            {"label": gettext("Waits to be tried again") if first else gettext("Waits"), "value": "", "tone": "live"}
+        )
+    return steps
+
+
+def _attempt(attempt: Attempt, job: Job) -> Context:
+    label, tone = _ENDINGS[attempt.status]
+    model = job.model_label if attempt.model == job.model else attempt.model
+    elapsed = (
+        (attempt.ended_at - (attempt.sent_at or attempt.created_at)).total_seconds() if attempt.ended_at else None
+    )
+    step = _step(gettext(label, model=model), elapsed, tone)
+    if attempt.cost_micro is not None:
+        step["value"] = " · ".join(filter(None, (step["value"], contexts.price(attempt.cost_micro))))
+    return step
+
+
+def _step(label: str, elapsed: float | None, tone: str = "") -> Context:
+    return {"label": label, "value": contexts.seconds(max(0.0, elapsed)) if elapsed is not None else "", "tone": tone}
+
+
+def facts(job: Job) -> list[Context]:
+    """Return what was asked for, and how it went."""
+    asked: dict[str, Any] = job.request
+    shapes = asked.get("aspect_ratios") or ([asked["aspect_ratio"]] if asked.get("aspect_ratio") else [])
+    took = (job.finished_at - job.created_at).total_seconds() if job.finished_at else None
+    cost = contexts.price(job.actual_micro) if job.finished and job.estimated_micro is not None else ""
+    found = [
+        (gettext("Model"), job.model_label),
+        (gettext("Shape"), ", ".join(shapes) or (asked.get("size") or "").replace("x", " \N{MULTIPLICATION SIGN} ")),
+        (gettext("Style"), asked.get("style") or ""),
+        (gettext("Quality"), asked.get("quality") or ""),
+        (gettext("Seed"), str(asked["seed"]) if asked.get("seed") is not None else ""),
+        (gettext("Left out"), asked.get("negative_prompt") or ""),
+        (gettext("Started"), format_datetime(job.created_at, "medium")),
+        (gettext("Took"), contexts.seconds(took) if took is not None else ""),
+        (gettext("Estimated"), contexts.price(job.estimated_micro) or gettext("price unknown")),
+        (
+            gettext("Cost"),
+            contexts.price(job.actual_micro) if job.finished and job.estimated_micro is not None else "",
+        ),
+    ]
+    return [{"label": label, "value": value} for label, value in found if value]

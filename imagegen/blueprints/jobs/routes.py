@@ -1,0 +1,84 @@
+"""Jobs: the list, one job, and the stream of what happens."""
+
+from __future__ import annotations
+
+from flask import Blueprint, request
+from flask.typing import ResponseReturnValue
+from flask_babel import get_locale
+
+from imagegen.blueprints.jobs import contexts
+from imagegen.core.errors import StudioError
+from imagegen.core.text import N_
+from imagegen.models.states import JobStatus
+from imagegen.services import jobs
+from imagegen.web import access
+from imagegen.web import contexts as shared
+from imagegen.web.auth import identity
+from imagegen.web.htmx import page as render
+from imagegen.web.sse import Stream, open_stream
+
+blueprint = Blueprint("jobs", __name__, url_prefix="/jobs")
+
+
+@blueprint.get("")
+@access.viewing
+def index() -> ResponseReturnValue:
+    """List the person's jobs."""
+    status = _status(request.args.get("status"))
+    listed = jobs.list_jobs(user_id=identity().user.id, status=status, cursor=request.args.get("cursor"), limit=20)
+    return render(
+        "jobs/page.html",
+        "jobs/_rows.html",
+        filters=contexts.filters(status),
+        rows=contexts.rows(listed, status=status),
+        filtered=status is not None,
+    )
+
+
+def _status(text: str | None) -> JobStatus | None:
+    if not text:
+        return None
+    try:
+        return JobStatus(text)
+    except ValueError:
+        raise StudioError(N_("There is no such filter."), field="status") from None
+
+
+@blueprint.get("/<job_id>")
+@access.viewing
+def detail(job_id: str) -> ResponseReturnValue:
+    """Show one job; as a partial, all of its pieces as they are now."""
+    job = jobs.get_job(job_id)
+    view = jobs.view([job], with_attempts=True)[0]
+    return render(
+        "jobs/detail.html",
+        "jobs/_live.html",
+        job=contexts.detail(view),
+        facts=contexts.facts(job),
+        error=None,
+        jobs=shared.jobs_ring(user_id=identity().user.id),
+    )
+
+
+@blueprint.get("/stream")
+@access.viewing
+def stream() -> ResponseReturnValue:
+    """Stream what happens to the person's jobs, or to one job (`jobs=<id>`), as pieces of pages."""
+    who = identity()
+    narrowed = request.args.get("jobs")
+    listener = Stream(
+        organisation_id=who.organisation.id,
+        user_id=who.user.id,
+        job_id=jobs.get_job(narrowed).id if narrowed else None,
+        language=str(get_locale() or "en"),
+        session_id=who.session.id if who.session else None,
+    )
+    return open_stream(listener, after=_resume_at())
+
+
+def _resume_at() -> int:
+    """Return the last event that the page has: the browser's word on a reconnection, else the page's own."""
+    text = request.headers.get("Last-Event-ID") or request.args.get("after") or ""
+    if text.isascii() and text.isdigit() and len(text) <= 18:
+        return int(text)
+    return jobs.latest_seq(identity().organisation.id)

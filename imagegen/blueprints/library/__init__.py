@@ -1,0 +1,1 @@
+"""The library: grid, one picture, star."""

@@ -1,0 +1,51 @@
+"""The first visit: makes the first person and organisation, then is gone for ever."""
+
+from __future__ import annotations
+
+from flask import Blueprint, abort, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext
+
+from imagegen.core.errors import StudioError
+from imagegen.services import accounts, setup
+from imagegen.web import access, auth
+from imagegen.web.htmx import page as render
+
+blueprint = Blueprint("setup", __name__)
+
+_FIELDS = ("code", "organisation", "name", "email")
+
+
+@blueprint.get("/setup")
+@access.infrastructure
+def page() -> ResponseReturnValue:
+    """Show the form, as long as nobody is here."""
+    if accounts.anybody_here():
+        abort(404)
+    return _form(dict.fromkeys(_FIELDS, ""), {})
+
+
+@blueprint.post("/setup", endpoint="set_up")
+@access.infrastructure
+def set_up() -> ResponseReturnValue:
+    """Make the first person, and sign them in."""
+    if accounts.anybody_here():
+        abort(404)
+    form = {name: request.form.get(name, "") for name in _FIELDS}
+    try:
+        setup.check_code(form["code"])
+        user = setup.finish(
+            email=form["email"],
+            password=request.form.get("password", ""),
+            name=form["name"],
+            organisation=form["organisation"],
+        )
+    except StudioError as error:
+        return _form(form, {error.field or "": gettext(error.message)}, status=422)
+    auth.begin_session(user, remember=False)
+    return redirect(url_for("generator.page"), 303)
+
+
+def _form(form: dict[str, str], errors: dict[str, str], status: int = 200) -> ResponseReturnValue:
+    least = accounts.SHORTEST_PASSWORD
+    return render("setup/page.html", status=status, form=form, errors=errors, password_least=least)

@@ -1,0 +1,62 @@
+"""Pictures as files: only for those who may see them, cached for good, never run by a browser."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from flask import Response, request, send_file
+
+from imagegen.core.errors import NotFound
+from imagegen.core.text import N_
+from imagegen.extensions import runtime
+from imagegen.imaging.facts import rendition_from_answer
+from imagegen.models import Image
+from imagegen.storage import keys
+from imagegen.storage.errors import NotStored
+
+_FOREVER = "private, max-age=31536000, immutable"
+
+
+def send_image(image: Image, *, download: bool = False) -> Response:
+    """Answer with the picture's file as the studio keeps it."""
+    return _send(image, image.file_key, image.mime_type, tag=image.sha256, download=download)
+
+
+def send_rendition(image: Image, width: int) -> Response:
+    """Answer with the smallest rendition that is at least `width` wide, else the widest; made again if missing."""
+    widths = sorted(rendition["width"] for rendition in image.renditions)
+    if not widths:
+        raise NotFound(N_("There is no such picture."))
+    chosen = next((one for one in widths if one >= width), widths[-1])
+    parts = image.file_key.split("/")
+    key = keys.rendition_key(parts[1], parts[3], image.sha256, chosen)
+    if not runtime.storage.exists(key):
+        _make_again(image, key, chosen)
+    return _send(image, key, "image/webp", tag=f"{image.sha256}-{chosen}", download=False)
+
+
+def _make_again(image: Image, key: str, width: int) -> None:
+    with runtime.storage.workspace() as folder, runtime.storage.materialise(image.file_key) as path:
+        answer = runtime.imaging.run("rendition", 20.0, path=str(path), out_dir=str(folder), width=width)
+        runtime.storage.put(rendition_from_answer(answer).path, key)
+
+
+def _send(image: Image, key: str, mime_type: str, *, tag: str, download: bool) -> Response:
+    response = Response(status=304)
+    if tag not in request.if_none_match:
+        response = _body(key, mime_type)
+    response.set_etag(tag)
+    response.headers["Cache-Control"] = _FOREVER
+    response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
+    kind = "attachment" if download else "inline"
+    response.headers["Content-Disposition"] = f"{kind}; filename*=UTF-8''{quote(image.filename)}"
+    return response
+
+
+def _body(key: str, mime_type: str) -> Response:
+    path = runtime.storage.local_path(key)
+    try:
+        source = path if path is not None else runtime.storage.open(key)
+    except NotStored:
+        raise NotFound(N_("The picture's file is missing. Tell whoever runs the studio.")) from None
+    return send_file(source, mimetype=mime_type, conditional=True, etag=False)

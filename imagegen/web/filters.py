@@ -1,0 +1,90 @@
+"""What templates may call beside Jinja's own."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+from flask import Flask, g, request
+from flask_babel import format_date, format_datetime, get_locale, gettext
+
+from imagegen.core.text import N_
+from imagegen.models.users import THEMES
+from imagegen.services import accounts, jobs
+from imagegen.web import contexts
+
+ROLE_NAMES: dict[str, str] = {
+    "owner": N_("Owner"),
+    "admin": N_("Admin"),
+    "editor": N_("Editor"),
+    "approver": N_("Approver"),
+    "viewer": N_("Viewer"),
+}
+
+
+def init_app(app: Flask) -> None:
+    """Give every page its frame, and templates a few filters."""
+    app.context_processor(_frame)
+    app.jinja_env.filters.update(
+        ago=contexts.ago, price=contexts.price, seconds=contexts.seconds, day=_day, moment=_moment
+    )
+
+
+def _day(value: Any) -> str:
+    return format_date(value, "long")
+
+
+def _moment(value: Any) -> str:
+    return format_datetime(value, "medium")
+
+
+def _frame() -> dict[str, Any]:
+    theme = request.cookies.get("theme", "")
+    return {
+        "theme": theme if theme in THEMES else "system",
+        "locale": str(get_locale() or "en"),
+        "shell": _Shell(),
+    }
+
+
+class _Shell:
+    """The frame of a page, read from the database only where a page draws it: partials do not."""
+
+    @property
+    def person(self) -> dict[str, str]:
+        identity = g.identity
+        return {
+            "name": identity.user.name,
+            "email": identity.user.email,
+            "role": gettext(ROLE_NAMES[identity.role]),
+        }
+
+    @property
+    def organisation(self) -> dict[str, Any]:
+        return _place(g.identity.organisation, g.identity.role)
+
+    @property
+    def organisations(self) -> list[dict[str, Any]]:
+        mine = accounts.memberships_of(user_id=g.identity.user.id)
+        return [_place(membership.organisation, membership.role) for membership in mine]
+
+    @property
+    def jobs(self) -> dict[str, Any]:
+        return contexts.jobs_ring(user_id=g.identity.user.id)
+
+    @property
+    def budget(self) -> None:
+        return None
+
+    @property
+    def after(self) -> int:
+        return jobs.latest_seq(g.identity.organisation.id)
+
+
+def _place(organisation: Any, role: str) -> dict[str, Any]:
+    return {
+        "id": organisation.public_id,
+        "name": organisation.name,
+        "role": gettext(ROLE_NAMES[role]),
+        "hue": zlib.crc32(organisation.public_id.encode()) % 360,
+    }

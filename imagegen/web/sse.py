@@ -1,0 +1,313 @@
+"""Live pages: server-sent events from rows.
+
+One `Hub` per process hears from Redis that an organisation has new events, reads the new rows once, draws each
+changed piece once per language, and hands the same bytes to all streams that it concerns. A stream itself reads
+the database only when it connects (for what it has missed) and now and then to see that it may still listen.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import defaultdict, deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from dataclasses import field as data_field
+from typing import Literal
+
+import structlog
+from flask import Flask, Response, current_app, render_template
+from flask_babel import force_locale
+from redis import RedisError
+
+from imagegen.extensions import EVENTS_CHANNEL, db, runtime
+from imagegen.models import Event, Job, organisation_scope
+from imagegen.models.states import JOB_ENDS
+from imagegen.services import accounts, jobs
+from imagegen.web import contexts
+
+log = structlog.get_logger(__name__)
+
+MOST_STREAMS_A_PERSON = 20
+PING_SECONDS = 15.0
+RECHECK_SECONDS = 30.0
+YIELD_EVERY = 200
+ASK_SECONDS = 2.0
+"""How often the database is asked while Redis can't be heard."""
+BACKLOG = 500
+"""A reader that has so many messages unread is cut off; it comes back and catches up from the rows."""
+
+Format = Literal["html", "json"]
+
+
+def message(data: str, *, id: int | None = None, event: str | None = None) -> bytes:
+    """Return one server-sent event. Whatever newlines `data` has, it stays one event."""
+    lines = [f"id: {id}"] if id is not None else []
+    if event:
+        lines.append(f"event: {event}")
+    lines += [f"data: {line}" for line in data.splitlines()] or ["data:"]
+    return ("\n".join(lines) + "\n\n").encode()
+
+
+@dataclass(eq=False)
+class Stream:
+    """One open connection: whose, what it wants to hear, and what it has not read yet."""
+
+    organisation_id: int
+    user_id: int
+    format: Format = "html"
+    job_id: int | None = None
+    language: str = "en"
+    session_id: int | None = None
+    inbox: deque[tuple[int, bytes]] = data_field(default_factory=deque)
+    stirred: threading.Event = data_field(default_factory=threading.Event)
+    closing: str | None = None
+    seen: int = 0
+
+    def wants(self, event: Event) -> bool:
+        """Tell whether the stream is about this event."""
+        if self.job_id is not None:
+            return event.job_id == self.job_id
+        return event.user_id == self.user_id
+
+    def put(self, seq: int, chunk: bytes) -> None:
+        """Hand over a message up to event `seq`; a reader that lags too far behind is told to come back."""
+        if len(self.inbox) >= BACKLOG:
+            self.close("shutdown")
+            return
+        self.inbox.append((seq, chunk))
+        self.stirred.set()
+
+    def close(self, reason: str) -> None:
+        """End the stream, with a closing event that says why."""
+        self.closing = self.closing or reason
+        self.stirred.set()
+
+
+class Hub:
+    """All open streams of one process."""
+
+    def __init__(self, app: Flask) -> None:
+        self.app = app
+        self._streams: dict[int, set[Stream]] = defaultdict(set)
+        self._latest: dict[int, int] = {}
+        self._lock = threading.RLock()
+        self._listener: threading.Thread | None = None
+        self._closed = False
+
+    def join(self, stream: Stream) -> None:
+        """Let `stream` hear what happens from now on. A person with too many open pages is told to ask instead."""
+        with self._lock:
+            mine = [other for other in self._streams[stream.organisation_id] if other.user_id == stream.user_id]
+            if len(mine) >= MOST_STREAMS_A_PERSON:
+                stream.close("busy")
+                return
+            if not self._streams[stream.organisation_id]:
+                self._latest[stream.organisation_id] = jobs.latest_seq(stream.organisation_id)
+            self._streams[stream.organisation_id].add(stream)
+            if self._listener is None:
+                self._listener = threading.Thread(target=self._listen, name="events-hub", daemon=True)
+                self._listener.start()
+
+    def leave(self, stream: Stream) -> None:
+        """Forget `stream`."""
+        with self._lock:
+            streams = self._streams[stream.organisation_id]
+            streams.discard(stream)
+            if not streams:
+                del self._streams[stream.organisation_id]
+                self._latest.pop(stream.organisation_id, None)
+
+    def close_session(self, session_id: int) -> None:
+        """End the streams of a session that has been signed out."""
+        for stream in self._all():
+            if stream.session_id == session_id:
+                stream.close("signed_out")
+
+    def close(self) -> None:
+        """End all streams: this process stops."""
+        self._closed = True
+        for stream in self._all():
+            stream.close("shutdown")
+
+    def _all(self) -> list[Stream]:
+        with self._lock:
+            return [stream for streams in self._streams.values() for stream in streams]
+
+    def _listen(self) -> None:
+        while not self._closed:
+            try:
+                self._hear()
+            except RedisError as error:
+                log.warning("hub.redis_unreachable", error=str(error))
+                time.sleep(ASK_SECONDS)
+                self._ask_for_all()
+            except Exception:
+                log.exception("hub.failed")
+                time.sleep(ASK_SECONDS)
+
+    def _hear(self) -> None:
+        with self.app.app_context(), runtime.redis.pubsub(ignore_subscribe_messages=True) as pubsub:
+            pubsub.subscribe(EVENTS_CHANNEL)
+            # What was announced before the subscription held is in the database already.
+            self._ask_for_all()
+            while not self._closed:
+                heard = pubsub.get_message(timeout=PING_SECONDS)
+                if heard:
+                    self._deliver(int(heard["data"]))
+
+    def _ask_for_all(self) -> None:
+        for organisation_id in list(self._streams):
+            self._deliver(organisation_id)
+
+    def _deliver(self, organisation_id: int) -> None:
+        """Read an organisation's new events once, and hand them to all its streams."""
+        with self._lock:
+            streams = list(self._streams.get(organisation_id, ()))
+            after = self._latest.get(organisation_id)
+        if not streams or after is None:
+            return
+        with self.app.app_context(), self.app.test_request_context(), organisation_scope(organisation_id):
+            try:
+                events = jobs.events_after(seq=after)
+                if events:
+                    self._latest[organisation_id] = events[-1].organisation_seq
+                    self._hand_out(events, streams)
+            finally:
+                db.session.remove()
+
+    def _hand_out(self, events: Sequence[Event], streams: list[Stream]) -> None:
+        drawn: dict[tuple[object, ...], list[tuple[int, bytes]]] = {}
+        for count, stream in enumerate(streams, 1):
+            wanted = [event for event in events if stream.wants(event)]
+            if wanted:
+                # One person's or one job's share of these events is the same for all of their pages.
+                key = (stream.format, stream.language, stream.job_id, stream.job_id or stream.user_id)
+                if key not in drawn:
+                    drawn[key] = draw(wanted, stream)
+                for seq, chunk in drawn[key]:
+                    stream.put(seq, chunk)
+                if stream.format == "json" and wanted[-1].type in _JOB_ENDS:
+                    stream.close("finished")
+            if count % YIELD_EVERY == 0:
+                time.sleep(0)
+
+
+_JOB_ENDS = frozenset(f"job.{status}" for status in JOB_ENDS)
+
+
+def draw(events: Sequence[Event], stream: Stream) -> list[tuple[int, bytes]]:
+    """Return `events` as messages in the stream's format, each with the number of the last event in it."""
+    if stream.format == "json":
+        return [(event.organisation_seq, message(json.dumps(as_json(event)), id=event.seq)) for event in events]
+    with force_locale(stream.language):
+        html = _html(events, user_id=stream.user_id if stream.job_id is None else None)
+    last = events[-1].organisation_seq
+    return [(last, message(html, id=last))]
+
+
+def as_json(event: Event) -> dict[str, object]:
+    """Return an event as the API writes it."""
+    return {"seq": event.seq, "type": event.type, **event.data, "created_at": event.created_at.isoformat()}
+
+
+def _html(events: Sequence[Event], *, user_id: int | None) -> str:
+    """Draw what the events changed, as it is now: the same pieces that the page was made of."""
+    shot_ids = list(dict.fromkeys(event.shot_id for event in events if event.shot_id is not None))
+    job_ids = list(dict.fromkeys(event.job_id for event in events))
+    rows = {row.id: row for row in jobs.by_ids(job_ids)}
+    pieces = [
+        render_template("jobs/_shot.html", shot=contexts.shot(view, job=rows[view.shot.job_id]), oob=True)
+        for view in jobs.view_of_shots(shot_ids)
+    ]
+    pieces += [
+        render_template("jobs/_job_status.html", job=contexts.job_status(rows[job_id]), oob=True)
+        for job_id in job_ids
+    ]
+    if user_id is not None:
+        ring = contexts.jobs_ring(user_id=user_id)
+        pieces.append(render_template("shared/_jobs_ring.html", jobs=ring, oob=True))
+    return "\n".join(pieces)
+
+
+def hub() -> Hub:
+    """Return this process's hub."""
+    found: Hub = current_app.extensions["studio-hub"]
+    return found
+
+
+def init_app(app: Flask) -> None:
+    """Give the app its hub."""
+    app.extensions["studio-hub"] = Hub(app)
+
+
+def open_stream(stream: Stream, *, after: int) -> Response:
+    """Answer with a stream: first what was missed since number `after`, then all that happens.
+
+    `after` counts the organisation's events for pages (`format="html"`) and the job's own for the API
+    (`format="json"`). A JSON stream of a job ends once the job has; `after` of a finished one gives the rest.
+    """
+    here = hub()
+    here.join(stream)
+    try:
+        missed = _missed(stream, after)
+    except BaseException:
+        here.leave(stream)
+        raise
+    response = Response(_read(here, stream, missed), mimetype="text/event-stream")
+    response.headers["X-Accel-Buffering"] = "no"
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _missed(stream: Stream, after: int) -> list[bytes]:
+    if stream.format == "json" and stream.job_id is not None:
+        job = db.session.get_one(Job, stream.job_id)
+        events = jobs.job_events(job, after=after)
+        if job.finished:
+            stream.close("finished")
+    else:
+        user_id = None if stream.job_id else stream.user_id
+        events = jobs.events_after(seq=after, user_id=user_id, job_id=stream.job_id)
+    if not events:
+        return []
+    stream.seen = events[-1].organisation_seq
+    return [chunk for _seq, chunk in draw(events, stream)]
+
+
+def _read(here: Hub, stream: Stream, missed: list[bytes]) -> Iterator[bytes]:
+    """Give what was missed, then the inbox until the stream is closed, with a ping in quiet times."""
+    checked = time.monotonic()
+    try:
+        yield b"retry: 1000\n\n"
+        yield from missed
+        while True:
+            while stream.inbox:
+                seq, chunk = stream.inbox.popleft()
+                # It may have happened between joining and reading what was missed.
+                if seq > stream.seen:
+                    yield chunk
+            if stream.closing:
+                yield message(stream.closing, event="bye")
+                return
+            stream.stirred.clear()
+            if not stream.inbox and not stream.closing and not stream.stirred.wait(PING_SECONDS):
+                yield b": ping\n\n"
+            if time.monotonic() - checked > RECHECK_SECONDS:
+                checked = time.monotonic()
+                if not _may_listen(here.app, stream):
+                    stream.close("signed_out")
+    finally:
+        here.leave(stream)
+
+
+def _may_listen(app: Flask, stream: Stream) -> bool:
+    """Tell whether the session is still open and the person still in the organisation."""
+    with app.app_context():
+        try:
+            return accounts.still_in(
+                user_id=stream.user_id, organisation_id=stream.organisation_id, session_id=stream.session_id
+            )
+        finally:
+            db.session.remove()

@@ -1,0 +1,58 @@
+"""How Alembic upgrades: one transaction, checked at its end, with the triggers made anew."""
+
+from alembic import context
+from flask import current_app
+from sqlalchemy import Connection
+
+from imagegen.extensions import db
+from imagegen.models.columns import UtcDateTime
+from imagegen.models.connection import WRITES
+from imagegen.models.triggers import install
+
+
+def include_object(thing, name, kind, _reflected, _other) -> bool:
+    """Leave the search index alone: its tables belong to SQLite's FTS5, not to our models."""
+    return not (kind == "table" and name is not None and "_fts" in name)
+
+
+def render_item(kind, thing, _context) -> str | bool:
+    """Write our column types into migrations as what they are in the database: models may change, history not."""
+    return "sa.DateTime(timezone=True)" if kind == "type" and isinstance(thing, UtcDateTime) else False
+
+
+def check_foreign_keys(connection: Connection) -> None:
+    """Raise if a migration left rows that point at nothing."""
+    if connection.dialect.name == "sqlite":
+        broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+        if broken:
+            raise RuntimeError(f"the migration left {len(broken)} rows that point at nothing, first: {broken[0]}")
+
+
+def run() -> None:
+    """Upgrade the current app's database."""
+    engine = current_app.extensions["migrate"].db.engine.execution_options(**{WRITES: True})
+    with engine.connect() as connection:
+        if connection.dialect.name == "sqlite":
+            # A batch change rebuilds its table; with the keys on, dropping the old one would delete its children.
+            connection.connection.driver_connection.execute("PRAGMA foreign_keys=OFF")
+        try:
+            with connection.begin():
+                context.configure(
+                    connection=connection,
+                    target_metadata=db.metadata,
+                    render_as_batch=True,
+                    compare_type=True,
+                    include_object=include_object,
+                    render_item=render_item,
+                    transaction_per_migration=False,
+                )
+                context.run_migrations()
+                if connection.dialect.has_table(connection, "jobs"):
+                    install(connection)
+                check_foreign_keys(connection)
+        finally:
+            if connection.dialect.name == "sqlite":
+                connection.connection.driver_connection.execute("PRAGMA foreign_keys=ON")
+
+
+run()
