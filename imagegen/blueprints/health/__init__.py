@@ -1,0 +1,1 @@
+"""Whether the studio lives and is ready, for supervisors and proxies."""
