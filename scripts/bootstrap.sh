@@ -71,7 +71,7 @@ say "Installing into .venv what $lock lists (once, and again when it changes) ..
 for name in "$@"; do
     rm -f ".venv/$name"
 done
-"$python" -m pip install --quiet --disable-pip-version-check --no-input --require-hashes -r "$lock" ||
+"$python" -m pip install -qq --disable-pip-version-check --no-input --require-hashes -r "$lock" ||
     fail "The installation failed; the lines above say why. Run the same command to try again."
 for name in "$@"; do
     cp "$name" ".venv/$name"
