@@ -69,6 +69,8 @@ def unit_of_work() -> Iterator[UnitOfWork]:
             uow.finish()
     finally:
         _open.reset(token)
+    # The reader's snapshot is older than what was just written; its next read begins a new one.
+    db.session.rollback()
     uow.tell()
 
 

