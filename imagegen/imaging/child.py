@@ -29,6 +29,7 @@ MEMORY = 1_536 << 20
 """Address space in bytes: 40 MP with alpha at 16 bits decode in it; libraries and stacks take 0.3 GB."""
 FILE_SIZE = 256 << 20
 _READ_TIMEOUT = 5.0
+_SHORTEST_TASK, _LONGEST_TASK = 0.001, 600.0
 _SPACE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 log = logging.getLogger(__name__)
@@ -77,9 +78,9 @@ def _serve_one(connection: socket.socket, tasks: Mapping[str, Task]) -> bool:
     connection.settimeout(_READ_TIMEOUT)
     try:
         request = protocol.receive(connection)
-        task, timeout, params = tasks.get(request["task"]), float(request["timeout"]), request["params"]
+        task, timeout, params = tasks.get(request["task"]), _seconds(request["timeout"]), request["params"]
         connection.sendall(protocol.BEGUN)
-    except (OSError, ValueError, KeyError, protocol.Disconnected):
+    except (OSError, ValueError, TypeError, KeyError, protocol.Disconnected):
         return True  # a client that went away, or none of ours
     answer, healthy = _within_limits(request["task"], task, timeout, params)
     try:
@@ -88,6 +89,11 @@ def _serve_one(connection: socket.socket, tasks: Mapping[str, Task]) -> bool:
     except OSError:
         log.info("the client of %s did not wait for its answer", request["task"])
     return healthy
+
+
+def _seconds(timeout: float) -> float:
+    """Return `timeout` within bounds; a timer set to nothing would never ring."""
+    return min(_LONGEST_TASK, max(_SHORTEST_TASK, float(timeout)))
 
 
 def _within_limits(

@@ -7,6 +7,8 @@ from typing import Any
 import pyvips
 
 from imagegen.imaging.containers import webp
+from imagegen.imaging.containers.base import Malformed
+from imagegen.imaging.errors import Unreadable
 from imagegen.imaging.formats import FORMATS, Format
 from imagegen.imaging.intake import Picture
 
@@ -38,8 +40,11 @@ def encode_like(picture: Picture, image: pyvips.Image, packet: bytes | None) -> 
 
 
 def with_packet(data: bytes, target: Format, packet: bytes | None) -> bytes:
-    """Return `data` with `packet` put into its container; no pixel changes."""
-    return target.container.with_xmp(data, packet) if packet else data
+    """Return `data` with `packet` put into its container; no pixel changes. Unreadable if that is broken."""
+    try:
+        return target.container.with_xmp(data, packet) if packet else data
+    except Malformed as error:
+        raise Unreadable() from error
 
 
 def webp_with(data: bytes, packet: bytes | None) -> bytes:

@@ -16,6 +16,8 @@ _MIME = b"application/rdf+xml"
 _KNOWN = frozenset((b"ftyp", b"styp", b"meta", b"mdat", b"moov", b"free", b"skip", b"uuid", b"idat", b"mini"))
 _IN_FILE = 0
 _LARGEST_ID = 0xFFFF
+_SHORTEST = 6
+"""Bytes in the shortest box that is read here: version, flags and a number."""
 
 
 class Box(NamedTuple):
@@ -72,7 +74,7 @@ def _top(data: bytes) -> list[Box]:
 
 def _find(boxes: list[Box], kind: bytes) -> Box:
     for box in boxes:
-        if box.kind == kind:
+        if box.kind == kind and box.end - box.body >= _SHORTEST:
             return box
     raise Malformed(f"no {kind.decode('ascii', 'replace')}")
 
@@ -138,6 +140,8 @@ def _xmp_items(data: bytes, iinf: Box) -> Iterator[tuple[Box, int, bool]]:
     """Yield each item's entry, its id, and whether it is an XMP packet."""
     wide = data[iinf.body] > 0
     for entry in _boxes(data, iinf.body + (8 if wide else 6), iinf.end):
+        if entry.end - entry.body < _SHORTEST:
+            raise Malformed("cut")
         version = data[entry.body]
         id_width = 4 if version == 3 else 2
         kind_at = entry.body + 4 + id_width + 2
@@ -242,5 +246,7 @@ def _with_reference(data: bytes, iref: Box | None, item: int, primary: int) -> b
 
 
 def _reference(item: int, primary: int, width: int) -> bytes:
+    if width == 2 and primary > _LARGEST_ID:
+        raise Malformed("no such item")
     body = item.to_bytes(width, "big") + (1).to_bytes(2, "big") + primary.to_bytes(width, "big")
     return _box(b"cdsc", body)

@@ -68,6 +68,8 @@ def with_xmp(data: bytes, packet: bytes) -> bytes:
 def _extended_header(picture: Chunk) -> Chunk:
     """Return the VP8X chunk for a simple file with the one chunk `picture`."""
     width, height, alpha = _lossless_size(picture.body) if picture.kind == b"VP8L" else _lossy_size(picture)
+    if not width or not height:
+        raise Malformed("no size")
     flags = _ALPHA if alpha else 0
     size = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
     return Chunk(b"VP8X", bytes((flags, 0, 0, 0)) + size)
