@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import struct
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -15,7 +14,8 @@ _EXIF = b"Exif\0\0"
 _SOS, _EOI, _APP0, _APP1 = 0xDA, 0xD9, 0xE0, 0xE1
 _STANDALONE = frozenset((0x01, *range(0xD0, 0xD8)))
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_NEXT_MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")
+_INSIDE_SCAN = frozenset((0x00, 0xFF, *range(0xD0, 0xD8)))
+"""What may follow 0xFF in a scan: a stuffed zero, a fill byte, a restart."""
 _LONGEST_SEGMENT = 65_533
 
 
@@ -63,10 +63,18 @@ def _end(data: bytes, marker: int, at: int) -> int:
         raise Malformed("cut")
     if marker != _SOS:
         return end
-    following = _NEXT_MARKER.search(data, end)
-    if following is None:
-        raise Malformed("cut")
-    return following.start()
+    return _end_of_scan(data, end)
+
+
+def _end_of_scan(data: bytes, at: int) -> int:
+    """Return where the next marker begins behind the entropy-coded data at `at`."""
+    while True:
+        at = data.find(b"\xff", at)
+        if at < 0 or at + 1 == len(data):
+            raise Malformed("cut")
+        if data[at + 1] not in _INSIDE_SCAN:
+            return at
+        at += 1
 
 
 def parse(data: bytes) -> Structure:
