@@ -54,12 +54,19 @@ document.addEventListener("keydown", async (event) => {
 const palette = document.getElementById("palette");
 palette?.addEventListener("focusin", async () => (await import("./palette.js")).begin(palette), { once: true });
 
-/* Toasts go by themselves; whoever reads or points at one keeps it. */
+/*
+ * Toasts go by themselves; whoever reads or points at one keeps it. Their place is a popover, shown anew for each, so
+ * that it lies above an open dialog too.
+ */
 const toasts = document.getElementById("toasts");
 if (toasts) {
+  toasts.showPopover();
   new MutationObserver(async (changes) => {
     const added = changes.flatMap((change) => [...change.addedNodes]).filter((node) => node.dataset?.toast !== undefined);
-    if (added.length) (await import("./toast.js")).age(added);
+    if (!added.length) return;
+    toasts.hidePopover();
+    toasts.showPopover();
+    (await import("./toast.js")).age(added);
   }).observe(toasts, { childList: true });
 }
 
