@@ -6,17 +6,14 @@ import os
 from pathlib import Path
 
 from flask import Flask
-from redis import Redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from imagegen import cli, models
 from imagegen.api import v1
 from imagegen.blueprints import BLUEPRINTS
 from imagegen.core.sockets import socket_folder
-from imagegen.extensions import Runtime, babel, csrf, db, login_manager, migrate
-from imagegen.imaging.client import PoolClient
+from imagegen.extensions import Runtime, babel, connect_redis, csrf, db, login_manager, migrate
+from imagegen.imaging.pool import PoolOwner
 from imagegen.providers.prices import PriceTable
 from imagegen.providers.registry import ProviderRegistry
 from imagegen.settings import PROJECT_ROOT, Settings
@@ -24,6 +21,9 @@ from imagegen.storage.registry import create_storage
 from imagegen.web import auth, errors, filters, headers, language, logs, sse
 
 __all__ = ["create_app", "models"]
+
+IMAGING_CHILDREN = 2
+"""Processes that one worker keeps for work on pixels."""
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -78,18 +78,12 @@ def _configure_logs(app: Flask, settings: Settings) -> None:
 def _configure_runtime(app: Flask, settings: Settings) -> None:
     app.extensions["studio"] = Runtime(
         settings=settings,
-        redis=_redis(settings),
+        redis=connect_redis(settings.redis_url),
         storage=create_storage(settings),
         providers=ProviderRegistry.from_settings(settings),
         prices=PriceTable.load(),
-        imaging=PoolClient(_imaging_socket()),
+        pool=PoolOwner(_imaging_socket(), children=IMAGING_CHILDREN),
     )
-
-
-def _redis(settings: Settings) -> Redis:
-    # Without REDIS_URL only `make run` knows where the embedded server is; commands work without it.
-    url = settings.redis_url or f"unix://{socket_folder() / 'none.sock'}"
-    return Redis.from_url(url, socket_connect_timeout=2, retry=Retry(NoBackoff(), 1))
 
 
 def _imaging_socket() -> Path:

@@ -14,12 +14,17 @@ from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from flask_wtf import CSRFProtect
 from redis import Redis, RedisError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from sqlalchemy import MetaData
 from sqlalchemy.orm import DeclarativeBase
 from werkzeug.local import LocalProxy
 
+from imagegen.core.sockets import socket_folder
+
 if TYPE_CHECKING:
-    from imagegen.imaging.pool import PoolClient
+    from imagegen.imaging.client import PoolClient
+    from imagegen.imaging.pool import PoolOwner
     from imagegen.providers.prices import PriceTable
     from imagegen.providers.registry import ProviderRegistry
     from imagegen.settings import Settings
@@ -65,10 +70,22 @@ class Runtime:
     storage: Storage
     providers: ProviderRegistry
     prices: PriceTable
-    imaging: PoolClient
+    pool: PoolOwner
+
+    @property
+    def imaging(self) -> PoolClient:
+        """Whoever does work on pixels; a process that gives much of it keeps the pool running (`pool`)."""
+        return self.pool.client
 
 
 runtime: Runtime = cast(Runtime, LocalProxy(lambda: current_app.extensions["studio"]))
+
+
+def connect_redis(url: str | None) -> Redis:
+    """Return a client; it connects at its first command, so that the command line works without a server."""
+    # Without REDIS_URL only `make run` knows where the embedded server is.
+    url = url or f"unix://{socket_folder() / 'none.sock'}"
+    return Redis.from_url(url, socket_connect_timeout=2, retry=Retry(NoBackoff(), 1))
 
 
 def in_app_context(function: Callable[P, R]) -> Callable[P, R]:

@@ -15,20 +15,15 @@ from imagegen.app import create_app
 from imagegen.engine import dispatch
 from imagegen.engine import tasks as tasks  # imported before the fork: a task starts in 7 ms instead of 440
 from imagegen.extensions import db, runtime
-from imagegen.imaging.pool import PoolOwner
 from imagegen.settings import Settings, SettingsError
-
-IMAGING_CHILDREN = 2
 
 
 class AppWorker(Worker):
     """RQ's worker, bound to the studio: fresh connections after the fork, and a stop that reaches the slots."""
 
-    pool: PoolOwner
-
     def fork_work_horse(self, job: Job, queue: Queue) -> None:
         """Fork without a database connection that parent and child would both believe to be theirs."""
-        self.pool.ensure()
+        runtime.pool.ensure()
         db.session.remove()
         db.engine.dispose()
         super().fork_work_horse(job, queue)
@@ -51,11 +46,10 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         return 2
     app = create_app(settings)
-    with app.app_context(), PoolOwner(runtime.imaging.socket_path, children=IMAGING_CHILDREN) as pool:
+    with app.app_context(), runtime.pool:
         runtime.providers.prepare()
         queue = dispatch.queue()
         worker = AppWorker([queue], connection=runtime.redis, serializer=queue.serializer)
-        worker.pool = pool
         try:
             worker.work(logging_level="WARNING")
         except RedisError as error:

@@ -42,6 +42,7 @@ class RetryRule:
 RETRIES: dict[ErrorKind, RetryRule] = {
     ErrorKind.RATE_LIMITED: RetryRule(tries=5, first_wait=2, longest_wait=60),
     ErrorKind.UNAVAILABLE: RetryRule(tries=3, first_wait=1, longest_wait=20),
+    ErrorKind.TIMEOUT: RetryRule(tries=3, first_wait=1, longest_wait=20),
 }
 """Only what the provider has certainly not taken on is called again; other kinds end the shot at once."""
 
@@ -181,7 +182,7 @@ _ENDINGS: dict[Outcome, AttemptStatus] = {
 def fail(claim: Claim, error: ProviderError) -> None:
     """Write down that the call gave no picture: try again, give up, or leave it open, as far as it got."""
     log.warning("attempt.failed", shot=claim.shot_id, kind=error.kind, outcome=error.outcome, error=error.message)
-    facts = {"provider_request_id": error.request_id, "error_code": error.code}
+    facts: dict[str, Any] = {"provider_request_id": error.request_id, "error_code": error.code}
     if error.outcome == Outcome.ACCEPTED:
         facts["usage"] = error.usage.as_dict() if error.usage else None
         _billed_without_picture(claim, error.usage, error.kind, error.message, facts)
@@ -223,7 +224,7 @@ def _seconds_to_wait(error: ProviderError, tries: int) -> float | None:
         return None
     if error.retry_after is not None and error.retry_after > rule.longest_wait:
         return None
-    backoff = min(rule.longest_wait, rule.first_wait * 2 ** (tries - 1))
+    backoff: float = min(rule.longest_wait, rule.first_wait * 2.0 ** (tries - 1))
     # Jitter, so that shots that failed together don't come back together.
     return max(error.retry_after or 0.0, backoff) * random.uniform(1.0, 1.3)  # noqa: S311
 

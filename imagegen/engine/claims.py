@@ -32,7 +32,7 @@ def _claimable() -> ColumnElement[bool]:
     return (Shot.status == ShotStatus.WAITING) & due
 
 
-def _fairest_job(lone_only: bool) -> Select[tuple[int]]:
+def _fairest_job(lone_only: bool) -> Select[int]:
     """The organisation with the fewest running shots, then the job with the fewest, then the oldest."""
     other = aliased(Job)
     busy = (

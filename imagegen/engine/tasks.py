@@ -24,6 +24,8 @@ log = structlog.get_logger(__name__)
 
 LONGEST_RUN = 300.0
 """After so many seconds a task makes room for a fresh process; its successor is queued before it ends."""
+LISTEN_SECONDS = 0.1
+"""How soon a listening thread sees that the task is over."""
 POLL_SECONDS = 1.0
 """How long a wake-up may get lost in Redis before the database is asked anyway."""
 LONGEST_LINGER = 60.0
@@ -56,8 +58,12 @@ class Crew:
     def work(self) -> None:
         """Keep the slots full until nothing is claimable, the time is up or the worker is told to stop."""
         signal.signal(signal.SIGTERM, self._on_terminate)
-        for duty in (self._listen, self._keep_leases):
-            threading.Thread(target=in_app_context(duty), name=duty.__name__, daemon=True).start()
+        duties = [
+            threading.Thread(target=in_app_context(duty), name=duty.__name__, daemon=True)
+            for duty in (self._listen, self._keep_leases)
+        ]
+        for duty in duties:
+            duty.start()
         pool = ThreadPoolExecutor(self.slots, thread_name_prefix="slot")
         until = time.monotonic() + LONGEST_RUN
         with system_scope():
@@ -71,6 +77,8 @@ class Crew:
             else:
                 self._hand_over()
             self._finish(pool)
+        for duty in duties:
+            duty.join()
 
     def _on_terminate(self, _signal: int, _frame: FrameType | None) -> None:
         self._stopping.set()
@@ -142,7 +150,7 @@ class Crew:
                 with runtime.redis.pubsub(ignore_subscribe_messages=True) as pubsub:
                     pubsub.subscribe(dispatch.WAKE_CHANNEL)
                     while not self._over.is_set():
-                        if pubsub.get_message(timeout=POLL_SECONDS):
+                        if pubsub.get_message(timeout=LISTEN_SECONDS):
                             self._stirred.set()
             except RedisError as error:
                 log.warning("task.redis_unreachable", error=str(error))

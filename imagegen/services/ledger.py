@@ -66,6 +66,7 @@ def _end(uow: UnitOfWork, *, shot: Shot, status: ReservationStatus, posted: Micr
         update(Reservation)
         .where(Reservation.shot_id == shot.id, Reservation.status == ReservationStatus.HELD)
         .values(status=status, posted_micro=posted, ended_at=now())
+        .returning(Reservation.id)
     )
-    if ended.rowcount != 1:
+    if ended.first() is None:
         raise RuntimeError(f"the reservation of shot {shot.public_id} has ended already")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import select, update
 
 from imagegen.core.errors import NotFound, StudioError
 from imagegen.core.ids import is_id
@@ -139,7 +139,7 @@ def list_images(
     query = select(*columns).where(Image.deleted_at.is_(None)).filter_by(**FILTERS[filter])
     if after is not None:
         query = query.where(Image.id < after)
-    rows: Sequence[Row[Any]] = db.session.execute(query.order_by(Image.id.desc()).limit(limit + 1)).all()
+    rows: Sequence[Any] = db.session.execute(query.order_by(Image.id.desc()).limit(limit + 1)).all()
     more = len(rows) > limit
     rows = rows[:limit]
     return Page(rows, encode_cursor(rows[-1].id) if more else None)
@@ -157,13 +157,12 @@ def get_image(public_id: str) -> Image:
     return image
 
 
-def siblings(image: Image) -> Sequence[Row[Any]]:
+def siblings(image: Image) -> Sequence[Any]:
     """Return the pictures of the same job, in the order of their slots."""
     if image.job_id is None:
         return []
-    return db.session.execute(
-        select(*GRID_COLUMNS).where(Image.job_id == image.job_id, Image.deleted_at.is_(None)).order_by(Image.id)
-    ).all()
+    made_together = select(*GRID_COLUMNS).where(Image.job_id == image.job_id, Image.deleted_at.is_(None))
+    return db.session.execute(made_together.order_by(Image.id)).all()
 
 
 @dataclass(frozen=True)
@@ -204,10 +203,8 @@ def origin_of(image: Image) -> Origin:
 @writes
 def star(uow: UnitOfWork, *, public_id: str, on: bool) -> None:
     """Keep a picture in sight, or not any more."""
-    done = uow.execute(
-        update(Image).where(Image.public_id == public_id, Image.deleted_at.is_(None)).values(favourite=on)
-    )
-    if done.rowcount == 0:
+    starred = update(Image).where(Image.public_id == public_id, Image.deleted_at.is_(None)).values(favourite=on)
+    if uow.execute(starred.returning(Image.id)).first() is None:
         raise NotFound(N_("There is no such picture."))
 
 

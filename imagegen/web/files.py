@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import quote
 
 from flask import Response, request, send_file
@@ -9,6 +10,7 @@ from flask import Response, request, send_file
 from imagegen.core.errors import NotFound
 from imagegen.core.text import N_
 from imagegen.extensions import runtime
+from imagegen.imaging.errors import Unavailable
 from imagegen.imaging.facts import rendition_from_answer
 from imagegen.models import Image
 from imagegen.storage import keys
@@ -37,8 +39,17 @@ def send_rendition(image: Image, width: int) -> Response:
 
 def _make_again(image: Image, key: str, width: int) -> None:
     with runtime.storage.workspace() as folder, runtime.storage.materialise(image.file_key) as path:
-        answer = runtime.imaging.run("rendition", 20.0, path=str(path), out_dir=str(folder), width=width)
+        answer = _run("rendition", path=str(path), out_dir=str(folder), width=width)
         runtime.storage.put(rendition_from_answer(answer).path, key)
+
+
+def _run(task: str, **params: Any) -> dict[str, Any]:
+    """Run a task on pixels; a web process has so few of them that its pool is started by the first."""
+    try:
+        return runtime.imaging.run(task, 20.0, wait=0.1, **params)
+    except Unavailable:
+        runtime.pool.ensure()
+    return runtime.imaging.run(task, 20.0, **params)
 
 
 def _send(image: Image, key: str, mime_type: str, *, tag: str, download: bool) -> Response:

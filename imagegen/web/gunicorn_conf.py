@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
+import gevent
 from setproctitle import setproctitle
 
+from imagegen.services import setup
 from imagegen.settings import Settings
+from imagegen.web.sse import hub
 
 _settings = Settings.load()
 _host = f"[{_settings.host}]" if ":" in _settings.host else _settings.host
@@ -52,3 +58,20 @@ def pre_fork(server: object, worker: object) -> None:
 def post_fork(server: object, worker: object) -> None:
     """Title the process that serves."""
     setproctitle(proc_name)
+
+
+def post_worker_init(worker: Any) -> None:
+    """Make the first person if the settings name one, and let open streams end when the server stops."""
+    app = worker.wsgi
+    with app.app_context():
+        setup.from_settings()
+        streams = hub()
+    stop = signal.getsignal(signal.SIGTERM)
+
+    def end_streams_and_stop(number: int, frame: FrameType | None) -> None:
+        # A handler must not wait for a lock; a greenlet of its own may.
+        gevent.spawn(streams.close)
+        if callable(stop):
+            stop(number, frame)
+
+    signal.signal(signal.SIGTERM, end_streams_and_stop)

@@ -39,7 +39,7 @@ def filters(current: str) -> list[Context]:
 
 def grid(page: Page, *, filter: str, after: date | None) -> Context:
     """Return a page of pictures in groups by day; `after` is the day in which the page before ended."""
-    narrowed = {"filter": filter} if filter != "all" else {}
+    narrowed: dict[str, Any] = {"filter": filter} if filter != "all" else {}
     groups = []
     for day, rows in groupby(page.items, key=lambda row: _day(row.created_at)):
         groups.append(
