@@ -1,1 +1,15 @@
 """Version 1 of the REST API."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from imagegen.api.v1 import docs, generate, images, jobs, models, openapi
+
+PREFIX = "/api/v1"
+
+
+def init_app(app: Flask) -> None:
+    """Add the API's routes to `app`."""
+    for part in (generate, jobs, images, models, openapi, docs):
+        app.register_blueprint(part.blueprint, url_prefix=PREFIX)

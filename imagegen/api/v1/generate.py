@@ -1,0 +1,123 @@
+"""Making pictures: ask for them, see how it goes, what sizes there are, and what it would cost."""
+
+from __future__ import annotations
+
+from flask import Blueprint, url_for
+
+from imagegen.api.v1 import rows
+from imagegen.api.v1.openapi import BODY, PATH, Answers, Tags, spec
+from imagegen.api.v1.schemas import (
+    Estimate,
+    EstimateBody,
+    GenerateBody,
+    GenerateHeaders,
+    Job,
+    SizeOption,
+    Sizes,
+    SizesQuery,
+)
+from imagegen.engine import dispatch
+from imagegen.extensions import db, runtime
+from imagegen.providers.sizes import RATIOS, Ratio, crop_to, size_for_ratio
+from imagegen.providers.specs import ModelSpec
+from imagegen.services import generation, jobs
+from imagegen.web import access
+from imagegen.web.auth import identity
+
+blueprint = Blueprint("api-generate", __name__)
+
+_ANY_PROMPT = "x"
+"""Stands in for a prompt that is not written yet: only its length could change the price."""
+
+
+@blueprint.post("/images/generate")
+@access.creating
+@spec.validate(
+    resp=Answers(
+        Job,
+        "The job, accepted: its pictures follow.",
+        status=202,
+        headers={"Location": "Path of the job."},
+        problems=(*BODY, 409),
+    ),
+    tags=[Tags.GENERATE],
+    operation_id="generateImages",
+)
+def generate(json: GenerateBody, headers: GenerateHeaders) -> tuple[Job, int, dict[str, str]]:
+    """Ask for pictures.
+
+    Answers at once with a job. Follow it with its events, or ask for it again until its status is one of succeeded,
+    partial, failed and canceled.
+    """
+    who = identity()
+    accepted = dispatch.submit(
+        organisation_id=who.organisation.id,
+        user_id=who.user.id,
+        request=json,
+        idempotency_key=headers.idempotency_key,
+    )
+    # Who asks was read in this session before the job was written: it still sees the database of that moment.
+    db.session.rollback()
+    job = rows.job(jobs.get_job(accepted.public_id))
+    return job, 202, {"Location": url_for("api-jobs.read", job_id=job.id)}
+
+
+@blueprint.get("/images/generate/status/<job_id>")
+@access.viewing
+@spec.validate(
+    resp=Answers(Job, "The job.", problems=(404,)),
+    tags=[Tags.GENERATE],
+    operation_id="readGenerationStatus",
+    path_parameter_descriptions=PATH,
+)
+def status(job_id: str) -> Job:
+    """See how a job goes; the same as reading the job."""
+    return rows.job(jobs.get_job(job_id))
+
+
+@blueprint.get("/images/generate/sizes")
+@access.viewing
+@spec.validate(
+    resp=Answers(Sizes, "The model's sizes.", problems=(422,)), tags=[Tags.GENERATE], operation_id="listSizes"
+)
+def sizes(query: SizesQuery) -> Sizes:
+    """List what a model draws, and what comes of each aspect ratio."""
+    provider, model = runtime.providers.find(query.provider, query.model)
+    return Sizes(
+        provider=provider.id,
+        model=model.id,
+        default=rows.size(model.default_size),
+        sizes=rows.sizes(model),
+        items=[_option(model, ratio) for ratio in RATIOS.values()],
+    )
+
+
+def _option(model: ModelSpec, ratio: Ratio) -> SizeOption:
+    choice = size_for_ratio(model, ratio.id)
+    return SizeOption(
+        aspect_ratio=ratio.id,
+        name=rows.translated(ratio.name),
+        use=rows.translated(ratio.hint),
+        drawn=rows.size(choice.size),
+        delivered=rows.size(choice.delivered),
+        exact=choice.delivered == crop_to(choice.delivered, ratio.value),
+    )
+
+
+@blueprint.post("/images/generate/estimate-cost")
+@access.viewing
+@spec.validate(
+    resp=Answers(Estimate, "What it would cost at most.", problems=BODY),
+    tags=[Tags.GENERATE],
+    operation_id="estimateCost",
+)
+def estimate_cost(json: EstimateBody) -> Estimate:
+    """Say what a request would cost, without making it. The prompt may be missing; its length counts little."""
+    asked = json if json.prompt else json.model_copy(update={"prompt": _ANY_PROMPT})
+    plan = generation.plan(asked)
+    each = [shot.estimate for shot in plan.shots if shot.estimate is not None]
+    return Estimate(
+        estimated=rows.money(plan.estimate),
+        per_shot=rows.money(None if plan.estimate is None else max(each)),
+        currency=rows.CURRENCY,
+    )

@@ -1,0 +1,83 @@
+"""Jobs: list, read, and their events."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint
+from flask.typing import ResponseReturnValue
+from sqlalchemy import Select, select
+
+from imagegen.api.v1 import rows
+from imagegen.api.v1.openapi import PATH, Answers, Tags, spec
+from imagegen.api.v1.schemas import EventsHeaders, EventsQuery, Job, JobEvent, JobList, JobsQuery
+from imagegen.models import Job as JobRow
+from imagegen.models.states import JobStatus
+from imagegen.services import jobs
+from imagegen.web import access
+from imagegen.web.auth import identity
+from imagegen.web.sse import Stream, open_stream
+
+blueprint = Blueprint("api-jobs", __name__)
+
+
+@blueprint.get("/jobs")
+@access.viewing
+@spec.validate(resp=Answers(JobList, "A page of jobs.", problems=(422,)), tags=[Tags.JOBS], operation_id="listJobs")
+def index(query: JobsQuery) -> JobList:
+    """List the organisation's jobs, newest first."""
+    page = jobs.list_jobs(status=query.status, cursor=query.cursor, limit=query.limit)
+    found: dict[str, Any] = {"items": rows.job_list(page.items), "next_cursor": page.next_cursor}
+    if query.count == "1":
+        found["total"] = rows.capped(_all(query.status))
+    return JobList(**found)
+
+
+def _all(status: JobStatus | None) -> Select[Any]:
+    query = select(JobRow.id)
+    return query if status is None else query.where(JobRow.status == status)
+
+
+@blueprint.get("/jobs/<job_id>")
+@access.viewing
+@spec.validate(
+    resp=Answers(Job, "The job.", problems=(404,)),
+    tags=[Tags.JOBS],
+    operation_id="readJob",
+    path_parameter_descriptions=PATH,
+)
+def read(job_id: str) -> Job:
+    """Read one job with its shots and pictures."""
+    return rows.job(jobs.get_job(job_id))
+
+
+@blueprint.get("/jobs/<job_id>/events")
+@access.viewing
+@spec.validate(
+    resp=Answers(
+        JobEvent,
+        "Server-sent events. Each carries one event as JSON in `data` and its number as `id`. After the job's last "
+        "event comes one named `bye`, and the stream ends; lines that begin with a colon only keep it open.",
+        content_types=("text/event-stream",),
+        problems=(404, 422, 429),
+    ),
+    tags=[Tags.JOBS],
+    operation_id="streamJobEvents",
+    path_parameter_descriptions=PATH,
+)
+def events(job_id: str, query: EventsQuery, headers: EventsHeaders) -> ResponseReturnValue:
+    """Follow a job as it happens.
+
+    The stream begins with all that has happened since `after`. A client that was cut off says in Last-Event-ID (or in
+    `after`) which event it saw last, and misses none.
+    """
+    who = identity()
+    listener = Stream(
+        organisation_id=who.organisation.id,
+        user_id=who.user.id,
+        format="json",
+        job_id=jobs.get_job(job_id).id,
+        session_id=who.session.id if who.session else None,
+    )
+    resumed = headers.last_event_id
+    return open_stream(listener, after=query.after if resumed is None else resumed)

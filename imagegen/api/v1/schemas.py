@@ -1,0 +1,416 @@
+"""What the API reads and writes. These types check requests and make the OpenAPI document: there is no other list."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from imagegen.core.errors import ErrorKind
+from imagegen.models.states import JobStatus, ShotStatus
+from imagegen.providers.sizes import RATIOS
+from imagegen.providers.specs import BACKGROUNDS, MIME_TYPES
+from imagegen.services.generation import GenerationRequest, Text
+from imagegen.services.library import FILTERS
+
+MOST_COUNTED = 10_001
+"""A list's `total` stops here: counting on would cost more than the number is worth."""
+
+_AN_ID = "0198f2a4-5b6c-7d8e-9f01-23456789abcd"
+
+Id = Annotated[str, Field(description="Id.", examples=[_AN_ID])]
+Money = Annotated[
+    str, Field(description="US dollars, with six places.", pattern=r"^-?\d+\.\d{6}$", examples=["0.041000"])
+]
+Pixels = Annotated[int, Field(description="Pixels.", examples=[1024])]
+Address = Annotated[str, Field(description="Path on this server.", examples=[f"/api/v1/images/{_AN_ID}/file"])]
+SizeText = Annotated[str, Field(description="Width x height in pixels.", examples=["1024x1280"])]
+Moment = Annotated[datetime, Field(description="Moment, in UTC.", examples=["2026-11-03T09:41:07.512Z"])]
+
+
+class Reading(BaseModel):
+    """What is read from a request: a field that is not known is refused, for it may be a misspelt one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Written(BaseModel):
+    """What is written into an answer."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class ListQuery(Reading):
+    """Which part of a list is wanted."""
+
+    limit: int = Field(20, ge=1, le=100, description="How many at most.")
+    cursor: str | None = Field(None, max_length=64, description="`next_cursor` of the page before.")
+    count: Literal["0", "1"] = Field("0", description=f"1 adds `total`, counted up to {MOST_COUNTED:,}.")
+
+
+class ImagesQuery(ListQuery):
+    """Which pictures are wanted."""
+
+    filter: str = Field("all", description="Which pictures.", json_schema_extra={"enum": list(FILTERS)})
+    sort: Literal["newest"] = Field("newest", description="In which order.")
+
+
+class JobsQuery(ListQuery):
+    """Which jobs are wanted."""
+
+    status: JobStatus | None = Field(None, description="Only jobs in this state.")
+
+
+class FileQuery(Reading):
+    """How a file is wanted."""
+
+    download: Literal["0", "1"] = Field("0", description="1 has browsers save the file instead of showing it.")
+
+
+class ThumbnailQuery(Reading):
+    """How large a preview is wanted."""
+
+    width: int = Field(
+        512, ge=1, le=16_384, description="Pixels; the answer is the smallest preview that is at least this wide."
+    )
+
+
+class SizesQuery(Reading):
+    """Whose sizes are wanted."""
+
+    provider: str | None = Field(None, max_length=32, description="Provider's id; the default one if absent.")
+    model: str | None = Field(None, max_length=120, description="Model's id; the provider's first if absent.")
+
+
+class EventsQuery(Reading):
+    """Where a stream begins."""
+
+    after: int = Field(0, ge=0, description="`seq` of the last event already seen.")
+
+
+class EventsHeaders(BaseModel):
+    """Where a stream goes on after it was cut."""
+
+    last_event_id: int | None = Field(
+        None, alias="Last-Event-Id", ge=0, description="As browsers send it when they reconnect; goes before `after`."
+    )
+
+
+class GenerateHeaders(BaseModel):
+    """What makes a repeated request safe."""
+
+    idempotency_key: str | None = Field(
+        None,
+        alias="Idempotency-Key",
+        pattern=r"^[\x21-\x7e]{1,255}$",
+        description="1 to 255 visible ASCII characters of your choice. The same request under the same key makes one "
+        "job, however often it is sent; another request under the same key is refused with 409.",
+        examples=["order-4711-picture-1"],
+    )
+
+
+_OF_REQUEST: dict[str, dict[str, Any]] = {
+    "prompt": {
+        "description": "What the picture should show. Each model reads a number of characters at most: "
+        "see `limits.prompt_characters` of GET /models.",
+        "examples": ["marbled silver ink on paper, calm, studio light"],
+    },
+    "provider": {"description": "Provider's id. Default: the first that is set up.", "examples": ["local"]},
+    "model": {"description": "Model's id. Default: the provider's first.", "examples": ["gpt-image-2"]},
+    "aspect_ratio": {
+        "description": "Shape, as width:height. Not together with `aspect_ratios` or `size`.",
+        "examples": list(RATIOS),
+    },
+    "aspect_ratios": {
+        "description": "Several shapes, each made `n` times. Not together with `aspect_ratio` or `size`.",
+        "examples": [["1:1", "9:16"]],
+    },
+    "size": {
+        "description": "Exact width x height in pixels. Not together with an aspect ratio.",
+        "examples": ["1024x1792"],
+    },
+    "quality": {
+        "description": "How much care the model takes: one of its `limits.qualities`, or low, medium, high, standard "
+        "or hd, which every model understands. Default: its `limits.default_quality`.",
+        "examples": ["high"],
+    },
+    "style": {"description": "Id of a style, which is added to the prompt.", "examples": ["minimalist"]},
+    "n": {"description": "Variants of each shape.", "examples": [2]},
+    "seed": {
+        "description": "The first variant's seed; the others count on from it. For models that take one.",
+        "examples": [7],
+    },
+    "negative_prompt": {
+        "description": "What the picture should not show. For models that take one.",
+        "examples": ["text, people"],
+    },
+    "background": {"description": "One of " + ", ".join(BACKGROUNDS) + ".", "examples": list(BACKGROUNDS)},
+    "output_format": {
+        "description": "File format; one of " + ", ".join(MIME_TYPES) + ", as the model can.",
+        "examples": list(MIME_TYPES),
+    },
+}
+
+
+def _explain(schema: dict[str, Any]) -> None:
+    """Add to a request's schema what only readers of the documentation need."""
+    for name, words in _OF_REQUEST.items():
+        schema["properties"][name] |= words
+
+
+class GenerateBody(GenerationRequest):
+    """A request for pictures."""
+
+    model_config = ConfigDict(json_schema_extra=_explain)
+
+
+class EstimateBody(GenerateBody):
+    """A request as it would be made; the prompt may still be missing."""
+
+    prompt: Text = Field("", max_length=100_000)
+
+
+class FieldProblem(Written):
+    """What is wrong with one field."""
+
+    field: str | None = Field(description="The field's name; null if it is about all of them.", examples=["size"])
+    message: str = Field(description="What is wrong, as a sentence.")
+
+
+class Problem(Written):
+    """An error, as RFC 9457 has it."""
+
+    type: str = Field(description="Always about:blank: the status says what kind of error it is.")
+    title: str = Field(description="The kind of error, in words.")
+    status: int = Field(description="The HTTP status.", examples=[422])
+    detail: str = Field(description="What happened, as a sentence for people.")
+    kind: ErrorKind = Field(ErrorKind.BAD_REQUEST, description="What kind of error it is, for programs.")
+    advice: str = Field("", description="What to do about it.")
+    errors: list[FieldProblem] = Field([], description="What is wrong, field by field.")
+    reference: str = Field("", description="What to quote when asking for help.")
+
+
+class Image(Written):
+    """A picture of the library."""
+
+    id: Id
+    filename: str = Field(description="Name for downloads.", examples=["marbled-silver-ink-1.png"])
+    original_filename: str | None = Field(description="The name under which it was uploaded.")
+    title: str = Field(description="Title; empty if it has none.")
+    alt_text: str = Field(description="What it shows, for those who cannot see it; empty if nobody wrote it.")
+    tags: list[str] = Field(description="Tags.")
+    kind: Literal["uploaded", "ai_generated", "edited"] = Field(description="Where it comes from.")
+    mime_type: str = Field(description="Content type of the file.", examples=["image/png"])
+    width: Pixels
+    height: Pixels
+    file_size: int = Field(description="Bytes of the file.", examples=[1348817])
+    sha256: str = Field(description="SHA-256 of the file, in hex.")
+    storage_provider: str = Field(description="Where the file is kept.", examples=["local"])
+    url: Address
+    thumbnail_urls: dict[str, str] = Field(
+        description="Path of each preview (WebP), by its width in pixels.",
+        examples=[{"256": f"/api/v1/images/{_AN_ID}/thumbnail?width=256"}],
+    )
+    prompt: str | None = Field(description="The words it was made from.")
+    provider: str | None = Field(description="Id of the provider that made it.")
+    model: str | None = Field(description="Id of the model that made it.")
+    seed: int | None = Field(description="Seed it was made with, where the model has one.")
+    job_id: str | None = Field(description="The job that made it, if that still exists.")
+    parent_id: str | None = Field(description="The picture it was made from, if any.")
+    usage_count: int = Field(description="How often it is used in posts and carousels.")
+    last_used_at: datetime | None = Field(description="When it was used last.")
+    favourite: bool = Field(description="Whether it has a star.")
+    created_at: Moment
+    updated_at: Moment
+    deleted_at: datetime | None = Field(description="When it was put into the trash; null if it is not there.")
+
+
+class ImageList(Written):
+    """A page of pictures."""
+
+    items: list[Image] = Field(description="The pictures, in order.")
+    next_cursor: str | None = Field(description="`cursor` of the next page; null at the end.")
+    total: int = Field(0, description=f"How many there are in all, up to {MOST_COUNTED:,}; only with count=1.")
+
+
+class ShotError(Written):
+    """Why something was not made."""
+
+    kind: ErrorKind = Field(description="What kind of error it is, for programs.")
+    message: str = Field(description="What happened, as a sentence for people.")
+
+
+class Shot(Written):
+    """One picture that a job has to deliver."""
+
+    id: Id
+    index: int = Field(description="Place in the job, from 0.")
+    status: ShotStatus = Field(description="`unknown`: it was sent, no answer came, and it may have been billed.")
+    provider: str = Field(description="Id of the provider that serves it.")
+    model: str = Field(description="Id of the model that serves it.")
+    image_id: str | None = Field(description="The picture, once it is there.")
+    error: ShotError | None = Field(description="Why there is none.")
+
+
+class JobImage(Written):
+    """A picture that a job has delivered."""
+
+    id: Id
+    url: Address
+    thumbnail_url: Address
+    width: Pixels
+    height: Pixels
+    mime_type: str = Field(description="Content type of the file.", examples=["image/png"])
+
+
+class Progress(Written):
+    """How far a job is."""
+
+    done: int = Field(description="Shots that need no more work, whatever became of them.", examples=[1])
+    total: int = Field(description="Shots in all.", examples=[4])
+    percent: int = Field(description="Their share, rounded down.", examples=[25], ge=0, le=100)
+
+
+class JobCost(Written):
+    """What a job costs."""
+
+    estimated: Money | None = Field(description="At most, before it began; null if a price is not known.")
+    actual: Money | None = Field(description="What it has cost so far; null if that is not known.")
+    currency: Literal["USD"] = Field(description="Always US dollars.")
+
+
+class Job(Written):
+    """A request for work, and how it goes."""
+
+    id: Id
+    kind: str = Field(description="What kind of work it is.", examples=["generate"])
+    status: JobStatus = Field(description="`partial`: some shots were delivered, and nothing works on the others.")
+    progress: Progress = Field(description="How far it is.")
+    shots: list[Shot] = Field(description="The newest try of each picture to deliver, in order.")
+    images: list[JobImage] = Field(description="What has been delivered, in order.")
+    cost: JobCost = Field(description="What it costs.")
+    error: ShotError | None = Field(
+        description="The first shot's error, once the job has ended without all pictures."
+    )
+    created_at: Moment
+    started_at: datetime | None = Field(description="When the first shot began.")
+    finished_at: datetime | None = Field(description="When the last shot ended.")
+
+
+class JobList(Written):
+    """A page of jobs."""
+
+    items: list[Job] = Field(description="The jobs, newest first.")
+    next_cursor: str | None = Field(description="`cursor` of the next page; null at the end.")
+    total: int = Field(0, description=f"How many there are in all, up to {MOST_COUNTED:,}; only with count=1.")
+
+
+class JobEvent(Written):
+    """One event of a job."""
+
+    seq: int = Field(description="Its number in the job, from 1 without gaps; also the event's `id`.", examples=[3])
+    type: str = Field(description="What it is about and what became of it.", examples=["shot.succeeded"])
+    job_id: Id
+    shot_id: str | None = Field(description="The shot that it is about; null if it is about the job.")
+    status: str = Field(description="The new state of the shot or the job.", examples=["succeeded"])
+    created_at: Moment
+
+
+class Estimate(Written):
+    """What a request would cost at most."""
+
+    estimated: Money | None = Field(description="All shots together; null if a price is not known.")
+    per_shot: Money | None = Field(description="The dearest single shot; null if a price is not known.")
+    currency: Literal["USD"] = Field(description="Always US dollars.")
+
+
+class SizeOption(Written):
+    """What a model makes of one shape."""
+
+    aspect_ratio: str = Field(description="The shape, as width:height.", examples=["4:5"])
+    name: str = Field(description="What people call it.", examples=["Portrait"])
+    use: str = Field(description="Where it is used.")
+    drawn: SizeText = Field(description="What the model is asked for.", examples=["1024x1280"])
+    delivered: SizeText = Field(
+        description="What is delivered: trimmed to the exact shape where that costs at most 2 %."
+    )
+    exact: bool = Field(description="Whether what is delivered has the shape exactly.")
+
+
+class Sizes(Written):
+    """The sizes of one model."""
+
+    provider: str = Field(description="The provider's id.", examples=["local"])
+    model: str = Field(description="The model's id.")
+    default: SizeText = Field(description="What is drawn if nothing is asked for.")
+    sizes: list[str] = Field(
+        description="Every exact size, if the model has a list; else the sizes of the shapes, and any other that "
+        "`limits.size_rule` of GET /models allows.",
+        examples=[["1024x1024", "1024x1536"]],
+    )
+    items: list[SizeOption] = Field(description="What comes of each aspect ratio.")
+
+
+class SizeBounds(Written):
+    """The sizes of a model that draws freely."""
+
+    multiple: int = Field(description="Both edges are a multiple of this, in pixels.", examples=[16])
+    min_edge: Pixels
+    max_edge: Pixels
+    min_pixels: int = Field(description="Width times height at least.")
+    max_pixels: int = Field(description="Width times height at most.")
+    min_ratio: float = Field(description="Width divided by height at least.")
+    max_ratio: float = Field(description="Width divided by height at most.")
+
+
+class Limits(Written):
+    """What a model can be asked for."""
+
+    prompt_characters: int = Field(description="Longest prompt.", examples=[32000])
+    variants: int = Field(description="Most variants of each shape in one job.", examples=[10])
+    qualities: list[str] = Field(description="Its qualities; empty if it has just one.", examples=[["low", "high"]])
+    default_quality: str | None = Field(description="The quality if none is asked for.")
+    output_formats: list[str] = Field(description="File formats, its default first.", examples=[["png", "webp"]])
+    features: list[str] = Field(description="What it understands beside prompt and size.", examples=[["seed"]])
+    size_rule: SizeBounds | None = Field(description="Its sizes, if it draws freely; null if it has a list.")
+    shutdown_date: str | None = Field(description="The day on which its provider ends it, if announced.")
+
+
+class Prices(Written):
+    """What a model costs, from a dated table."""
+
+    known: bool = Field(description="False: nobody knows, which is not to say that it is free.")
+    free: bool = Field(description="True: it costs nothing.")
+    currency: Literal["USD"] = Field(description="Always US dollars.")
+    checked: str | None = Field(description="The day on which the prices were checked.", examples=["2026-11-01"])
+    source: str | None = Field(description="Where the prices are published.")
+    derived: bool = Field(description="Whether the prices of pictures were computed from those of tokens.")
+    per_image: dict[str, dict[str, str]] = Field(
+        description="US dollars a picture, by size, then by quality (empty text: it has just one).",
+        examples=[{"1024x1024": {"low": "0.006000"}}],
+    )
+    tokens_per_million: dict[str, str] = Field(description="US dollars for a million tokens, by kind of token.")
+
+
+class Model(Written):
+    """A model, and what it can do."""
+
+    id: str = Field(description="Its id, as `model` of a request.")
+    provider: str = Field(description="Id of its provider, as `provider` of a request.", examples=["local"])
+    label: str = Field(description="What people call it.")
+    available: bool = Field(description="Whether its provider is set up here.")
+    operations: list[str] = Field(description="What it can be asked to do.", examples=[["generate"]])
+    sizes: list[str] = Field(
+        description="Exact sizes: all of them, or the best one of each shape if it draws freely.",
+        examples=[["1024x1024", "1024x1536"]],
+    )
+    limits: Limits = Field(description="What it can be asked for.")
+    prices: Prices = Field(description="What it costs.")
+
+
+class ModelList(Written):
+    """All models of all providers."""
+
+    items: list[Model] = Field(description="The models, in the order in which they are offered.")
+    next_cursor: None = Field(description="Always null: the list has no pages.")
