@@ -18,7 +18,7 @@ from imagegen.providers.prices import PriceTable
 from imagegen.providers.registry import ProviderRegistry
 from imagegen.settings import PROJECT_ROOT, Settings
 from imagegen.storage.registry import create_storage
-from imagegen.web import auth, errors, filters, headers, language, logs, sse
+from imagegen.web import auth, errors, filters, headers, language, logs, serving, sse
 
 __all__ = ["create_app", "models"]
 
@@ -107,6 +107,7 @@ def _configure_pages(app: Flask, settings: Settings) -> None:
     filters.init_app(app)
     errors.init_app(app)
     sse.init_app(app)
+    serving.init_app(app)
 
 
 def _configure_routes(app: Flask, settings: Settings) -> None:

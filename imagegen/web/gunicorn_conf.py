@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -11,11 +12,12 @@ from typing import Any
 import gevent
 from setproctitle import setproctitle
 
-from imagegen.services import setup
-from imagegen.settings import Settings
-from imagegen.web.sse import hub
+from imagegen.settings import Settings, SettingsError
 
-_settings = Settings.load()
+try:
+    _settings = Settings.load()
+except SettingsError as error:
+    sys.exit(str(error))
 _host = f"[{_settings.host}]" if ":" in _settings.host else _settings.host
 _memory = Path("/dev/shm")  # noqa: S108 - gunicorn makes its own unlinked file in it
 
@@ -61,16 +63,17 @@ def post_fork(server: object, worker: object) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Make the first person if the settings name one, and let open streams end when the server stops."""
-    app = worker.wsgi
-    with app.app_context():
-        setup.from_settings()
-        streams = hub()
+    """Begin to serve, and let open streams end when the server is told to stop.
+
+    The app is reached through the worker: importing it here, in the parent, would be before gevent's patches.
+    """
+    serving = worker.wsgi.extensions["studio-serving"]
+    serving.begin()
     stop = signal.getsignal(signal.SIGTERM)
 
     def end_streams_and_stop(number: int, frame: FrameType | None) -> None:
         # A handler must not wait for a lock; a greenlet of its own may.
-        gevent.spawn(streams.close)
+        gevent.spawn(serving.end)
         if callable(stop):
             stop(number, frame)
 
