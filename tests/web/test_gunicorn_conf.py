@@ -22,8 +22,16 @@ from imagegen.settings import PROJECT_ROOT
 APP = """
 import json, time
 
+class Serving:
+    def begin(self):
+        self.ended = False
+    def end(self):
+        self.ended = True
+
+serving = Serving()
+
 def endless():
-    while True:
+    while not serving.ended:
         yield b"more"
         time.sleep(0.05)
 
@@ -33,6 +41,8 @@ def app(environ, start_response):
         return endless()
     names = ("wsgi.url_scheme", "PATH_INFO", "SCRIPT_NAME", "REMOTE_ADDR")
     return [json.dumps({name: environ[name] for name in names}).encode()]
+
+app.extensions = {"studio-serving": serving}
 """
 
 
@@ -57,7 +67,8 @@ def serving(folder: Path, port: int, **variables: str) -> Iterator[subprocess.Po
         "HOME": str(folder),
         **variables,
     }
-    process = subprocess.Popen(command, cwd=folder, env=environ)
+    log = (folder / "log").open("w")
+    process = subprocess.Popen(command, cwd=folder, env=environ, stderr=log)
     try:
         give_up_at = time.monotonic() + 20
         while socket.socket().connect_ex(("127.0.0.1", port)):
@@ -67,6 +78,7 @@ def serving(folder: Path, port: int, **variables: str) -> Iterator[subprocess.Po
     finally:
         process.kill()
         process.wait()
+        log.close()
 
 
 def fetch(port: int, path: str = "/", **headers: str) -> dict[str, str]:
@@ -113,13 +125,28 @@ def test_it_leaves_no_files_behind(tmp_path: Path, port: int) -> None:
         server.send_signal(signal.SIGTERM)
         assert server.wait(timeout=8) == 0
     left = {path.name for path in tmp_path.iterdir()} - {"__pycache__"}
-    assert left == {"stand_in.py", "data"}
+    assert left == {"stand_in.py", "data", "log"}
 
 
-def test_it_ends_in_time_with_an_endless_answer_under_way(tmp_path: Path, port: int) -> None:
+def test_streams_are_told_that_it_ends_and_so_it_ends_at_once(tmp_path: Path, port: int) -> None:
     with serving(tmp_path, port) as server, urllib.request.urlopen(f"http://127.0.0.1:{port}/endless") as answer:
         assert answer.read(4) == b"more"
         began = time.monotonic()
         server.send_signal(signal.SIGTERM)
         server.wait(timeout=8)
-        assert time.monotonic() - began < 6
+        assert time.monotonic() - began < 2.9, "it waited for the stream until its grace was over"
+
+
+def test_nothing_that_gevent_patches_is_imported_before_it_does(tmp_path: Path, port: int) -> None:
+    with serving(tmp_path, port):
+        fetch(port)
+    assert (tmp_path / "log").read_text() == ""
+
+
+def test_a_wrong_setting_is_told_in_one_sentence(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "gunicorn", "-c", "python:imagegen.web.gunicorn_conf", "wsgi:app"]
+    environ = {**os.environ, "STUDIO_DATA_DIR": str(tmp_path), "PORT": "eighty"}
+    refused = subprocess.run(
+        command, cwd=PROJECT_ROOT, env=environ, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (refused.returncode, refused.stderr) == (1, "PORT must be a whole number.\n")
