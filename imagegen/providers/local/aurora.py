@@ -115,14 +115,14 @@ def _below(y: Floats, line: Floats, short: int) -> Floats:
 def _firs(rng: np.random.Generator, x: Floats, ground: Floats, height: float) -> Floats:
     """Return the skyline of firs that stand on `ground`: narrow cones with stepped boughs."""
     line = ground.copy()
-    for _ in range(int(52 * float(x[-1]))):
-        at, tall = float(rng.uniform(x[0], x[-1])), float(rng.uniform(0.25, 1.0) ** 1.5) * height * 0.95
-        half = tall * float(rng.uniform(0.15, 0.22))
+    for _ in range(int(110 * float(x[-1]))):
+        at, tall = float(rng.uniform(x[0], x[-1])), float(rng.uniform(0.3, 1.0) ** 2) * height * 0.85
+        half = tall * float(rng.uniform(0.17, 0.25))
         first, last = np.searchsorted(x, [at - half, at + half])
         if last - first < 2:
             continue
         away = np.abs(x[first:last] - np.float32(at)) / np.float32(half)
-        boughs = np.float32(0.13) * (away * 4.5 - np.floor(away * 4.5) - np.float32(0.5))
+        boughs = np.float32(0.2) * (away * 4 - np.floor(away * 4) - np.float32(0.6))
         root = float(ground[min(int((first + last) / 2), x.size - 1)])
         top = np.float32(root) - np.float32(tall) * clamp(1 - away + boughs * (away > 0.1))
         line[first:last] = np.minimum(line[first:last], top)

@@ -95,8 +95,8 @@ class Scene:
         if self.calm is None:
             return flat
         if self.calm is Calm.CENTRE:
-            far = np.maximum(np.abs(u - 0.5) / 0.36, np.abs(v - 0.5) / 0.26)
-            return 1 - smoothstep(0.85, 1.3, far)
+            far = np.cbrt((np.abs(u - 0.5) / 0.42) ** 3 + (np.abs(v - 0.5) / 0.3) ** 3)
+            return 1 - smoothstep(0.8, 1.3, far)
         along = {Calm.TOP: v, Calm.BOTTOM: 1 - v, Calm.LEFT: u, Calm.RIGHT: 1 - u}[self.calm]
         return flat + (1 - smoothstep(0.36, 0.56, along))
 

@@ -34,7 +34,7 @@ def picture(wish: Wish, width: int, height: int) -> Bytes:
     reading = words.read(wish.prompt, wish.negative_prompt)
     text = words.normalised(wish.prompt)
     kind = kinds.BY_ID.get(wish.kind or "") or kinds.choose(reading, _chance("kind", wish.seed, text))
-    colours = _palette(wish, reading, _chance("colours", wish.seed, text))
+    colours = _palette(wish, reading, kind, _chance("colours", wish.seed, text, kind.id))
     rng = _chance("drawing", wish.seed, text, kind.id)
     return draw(
         kind.id,
@@ -68,7 +68,7 @@ def draw(
     return finish(planes, rng, chosen.grain)
 
 
-def _palette(wish: Wish, reading: words.Reading, rng: np.random.Generator) -> Palette:
+def _palette(wish: Wish, reading: words.Reading, kind: kinds.Kind, rng: np.random.Generator) -> Palette:
     """Return the palette: given colours before named ones, named ones before moods, moods before chance."""
     if wish.colours:
         return palette.from_colours(wish.colours, reading.tone)
@@ -76,7 +76,7 @@ def _palette(wish: Wish, reading: words.Reading, rng: np.random.Generator) -> Pa
     named = [one for one in reading.colours if not any(palette.same_family(one, bad) for bad in avoid)]
     if named:
         return palette.from_colours(named, reading.tone)
-    return palette.choose(rng, words.palettes_for(reading.moods), avoid, reading.tone)
+    return palette.choose(rng, words.palettes_for(reading.moods) or kind.palettes, avoid, reading.tone)
 
 
 def _chance(purpose: str, seed: int, *parts: str) -> np.random.Generator:

@@ -9,18 +9,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from imagegen.providers.local.canvas import Calm, Scene, clamp, enlarge, look_up, paint, quieten, smoothstep
 from imagegen.providers.local.colour import Floats, Lab, mix, ramp, with_lightness
 from imagegen.providers.local.noise import Noise
 
-_SLICES = 460
+_SLICES = 640
 _FAR = 22.0
 _LENS = 0.9
 _EYE = 0.78
 """The eye's height over the sand, in units."""
 _MARGIN = 0.45
 """How far the ground goes on beyond the frame, on the sun's side, so that shadows come in from there."""
+_CREST = 0.68
+"""Where between two valleys the crest is: the wind's side is long, the lee short and steep."""
 _OVERSAMPLE = 2
 _BLOCK = 64
 
@@ -39,16 +42,17 @@ def draw(scene: Scene) -> Floats:
     """Return the picture as OKLab planes."""
     frame, rng, palette = scene.frame, scene.rng, scene.palette
     night = palette.is_dark(False)
-    horizon = frame.h * {Calm.TOP: 0.5, Calm.CENTRE: 0.6, Calm.BOTTOM: 0.2}.get(
+    horizon = frame.h * {Calm.TOP: 0.5, Calm.CENTRE: 0.7, Calm.BOTTOM: 0.2}.get(
         scene.calm or Calm.LEFT, float(rng.uniform(0.26, 0.4))
     )
     from_left = bool(rng.random() < 0.5)
     if scene.calm in (Calm.LEFT, Calm.RIGHT):
-        from_left = scene.calm is Calm.LEFT
+        from_left = scene.calm is Calm.RIGHT
     ground = _ground(scene, horizon, from_left)
     planes, sky_low = _sky(scene, horizon, from_left, night)
     _sand(planes, scene, ground, sky_low, night)
-    quieten(planes, scene, 0.95, 0.045)
+    if scene.calm not in (Calm.TOP, Calm.CENTRE):
+        quieten(planes, scene, 0.95, 0.045)
     return planes
 
 
@@ -65,42 +69,69 @@ def _ground(scene: Scene, horizon: float, from_left: bool) -> _Ground:
     near = _LENS * (_EYE - 0.14) / (frame.h - horizon + 0.01)
     z = np.geomspace(near, _FAR, _SLICES).astype(np.float32)[:, None]
     world = x[None, :] * z
-    height, phase = _heights(rng, world, z, from_left)
+    height, phase = _heights(rng, world, z, frame.w, from_left)
     # Under one's feet the ground is flat: a dune there would fill the picture.
     height *= np.float32(0.12) + np.float32(0.88) * smoothstep(near, near * 2.8, z)
     top = np.float32(horizon) + (np.float32(_EYE) - height) / z * np.float32(_LENS)
     light = _lit(world, z, x, height, from_left, float(rng.uniform(0.2, 0.34)))
     keep = slice(extra, None) if from_left else slice(0, columns)
-    return _Ground(z[:, 0], top[:, keep], light[:, keep], phase[:, keep])
+    top = top[:, keep]
+    seen = _nearest_seen(top)
+    light, phase = (np.take_along_axis(grid[:, keep], seen, axis=0) for grid in (light, phase))
+    return _Ground(z[:, 0], top, light, phase)
 
 
-def _heights(rng: np.random.Generator, x: Floats, z: Floats, from_left: bool) -> tuple[Floats, Floats]:
-    """Return the height of the sand (units) and the phase of its ripples at each (x, z)."""
+def _nearest_seen(top: Floats) -> NDArray[np.intp]:
+    """Return, for each slice and column, the nearest slice that is not hidden by one before it.
+
+    A hidden slope lends its looks to nobody: mixed into the edge of a crest it would show as a dashed line.
+    """
+    number = np.broadcast_to(np.arange(_SLICES)[:, None], top.shape)
+    hidden = top > np.minimum.accumulate(top, axis=0)
+    # So does the last slice before a hidden one: its slope is half the lee's.
+    hidden[:-1] |= hidden[1:]
+    before = np.maximum.accumulate(np.where(hidden, 0, number), axis=0)
+    after = np.minimum.accumulate(np.where(hidden, _SLICES - 1, number)[::-1], axis=0)[::-1]
+    return np.where(number - before <= after - number, before, after)
+
+
+def _heights(
+    rng: np.random.Generator, x: Floats, z: Floats, w: float, from_left: bool
+) -> tuple[Floats, Floats]:
+    """Return the height of the sand (units) and the phase of its ripples at each (x, z); `w` as in Frame."""
     bend, swell, small = Noise(rng), Noise(rng), Noise(rng)
-    sign = np.float32(1 if from_left else -1)
-    warp = bend.fractal(x * np.float32(0.32), z * np.float32(0.42), 2) * np.float32(0.62)
-    crest = (
-        sign * x * np.float32(0.34) + z * np.float32(rng.uniform(0.2, 0.36)) + warp + np.float32(rng.random())
-    )
+    sign = 1.0 if from_left else -1.0
+    inland = float(rng.uniform(0.2, 0.36))
+
+    def across(px: Floats, pz: Floats) -> Floats:
+        """Return how many crests lie before a point, along a line across them."""
+        warp = bend.fractal(px * np.float32(0.32), pz * np.float32(0.42), 2)
+        far = px * np.float32(0.34 * sign) + pz * np.float32(inland) + warp * np.float32(0.62)
+        return np.asarray(far, np.float32)
+
+    # One crest passes where the eye falls first: not far, a little beyond the middle.
+    at_z = np.full((1, 1), rng.uniform(2.1, 2.9), np.float32)
+    at_x = at_z * np.float32(sign * w * rng.uniform(-0.05, 0.28))
+    crest = across(x, z) - across(at_x, at_z) + np.float32(_CREST)
     part = crest - np.floor(crest)
-    steep = np.float32(0.68)
-    windward = clamp(part / steep)
-    leeward = clamp((1 - part) / (1 - steep))
-    profile = np.minimum(windward**1.5, leeward**1.25)
-    size = np.float32(0.38) + np.float32(0.26) * swell(x * np.float32(0.22) + 5, z * np.float32(0.2))
-    rolling = small.fractal(x * np.float32(0.28), z * np.float32(0.28), 2) * np.float32(0.16)
-    phase = (
-        x * sign * np.float32(1.0)
-        + z * np.float32(0.45)
-        + swell.fractal(x * np.float32(0.8), z * np.float32(0.8), 2) * np.float32(0.22)
-        + height_bend(profile)
+    # A crest sharper than the distance between slices would show as a saw: it is rounded as it goes far.
+    profile = _rounded_minimum(
+        clamp(part / _CREST) ** 1.5,
+        clamp((1 - part) / (1 - _CREST)) ** 1.25,
+        np.clip(z * np.float32(0.05), 0.05, 0.5),
     )
+    size = np.float32(0.42) + np.float32(0.22) * swell(x * np.float32(0.22) + 5, z * np.float32(0.2))
+    rolling = small.fractal(x * np.float32(0.28), z * np.float32(0.28), 2) * np.float32(0.16)
+    # Ripples are carried along by the slope they lie on.
+    ripples = swell.fractal(x * np.float32(0.8), z * np.float32(0.8), 2) * np.float32(0.22)
+    phase = x * np.float32(sign) + z * np.float32(0.45) + ripples + profile * np.float32(0.35)
     return np.asarray(profile * size + np.abs(rolling), np.float32), np.asarray(phase, np.float32)
 
 
-def height_bend(profile: Floats) -> Floats:
-    """Return how far ripples are carried along by the slope they lie on."""
-    return profile * np.float32(0.35)
+def _rounded_minimum(one: Floats, other: Floats, within: Floats) -> Floats:
+    """Return the smaller of both, rounded where they differ by less than `within`."""
+    near = np.clip(within - np.abs(one - other), 0, None) / within
+    return np.asarray(np.minimum(one, other) - near * near * within * np.float32(0.25), np.float32)
 
 
 def _lit(x: Floats, z: Floats, screen_x: Floats, height: Floats, from_left: bool, rise: float) -> Floats:
@@ -182,7 +213,7 @@ def _sand(planes: Floats, scene: Scene, ground: _Ground, sky_low: Lab, night: bo
             plane += value
 
 
-def _seen(ground: _Ground, where: Floats, column: np.ndarray, part: Floats) -> tuple[Floats, Floats]:
+def _seen(ground: _Ground, where: Floats, column: NDArray[np.int_], part: Floats) -> tuple[Floats, Floats]:
     """Return brightness, 0 … 1, and haze at fractional slices `where` of the given columns."""
     first = np.minimum(where.astype(np.int32), _SLICES - 2)
     share = where - first
@@ -198,7 +229,9 @@ def _seen(ground: _Ground, where: Floats, column: np.ndarray, part: Floats) -> t
     return lit * np.float32(0.86) + np.float32(0.06), np.asarray(haze * np.float32(0.9), np.float32)
 
 
-def _sample(grid: Floats, first: np.ndarray, share: Floats, column: np.ndarray, part: Floats) -> Floats:
+def _sample(
+    grid: Floats, first: NDArray[np.int_], share: Floats, column: NDArray[np.int_], part: Floats
+) -> Floats:
     near = grid[:, column] * (1 - part) + grid[:, column + 1] * part
     low = np.take_along_axis(near, first, axis=0)
     high = np.take_along_axis(near, first + 1, axis=0)

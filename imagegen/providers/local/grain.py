@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
-from imagegen.providers.local.canvas import Scene, blank, clamp, paint, smoothstep
+from imagegen.providers.local.canvas import Calm, Scene, blank, clamp, paint, smoothstep
 from imagegen.providers.local.colour import Floats, Lab, distance, mix, with_lightness
 from imagegen.providers.local.noise import Noise
 
@@ -25,11 +27,10 @@ def draw(scene: Scene) -> Floats:
     return planes
 
 
-def _forms(scene: Scene) -> list[tuple[Floats, Floats]]:
-    """Return, for each form, its signed distance (units) and the direction in which it fades (0 … 1)."""
+def _forms(scene: Scene) -> Iterator[tuple[Floats, Floats]]:
+    """Yield, for each form, its signed distance (units) and the direction in which it fades (0 … 1)."""
     frame, rng = scene.frame, scene.rng
     x, y = frame.grid()
-    forms: list[tuple[Floats, Floats]] = []
     count = int(rng.integers(4, 6)) + (1 if max(frame.w, frame.h) > 1.5 else 0)
     placed: list[tuple[float, float, float]] = []
     for number in range(count):
@@ -48,13 +49,12 @@ def _forms(scene: Scene) -> list[tuple[Floats, Floats]]:
         shape = number % 4
         if shape == 2:
             ring = np.abs(far - np.float32(radius * 0.72)) - np.float32(radius * 0.28)
-            forms.append((ring, along))
+            yield ring, along
         elif shape == 3:
             wobble = Noise(rng)(x * np.float32(2.2), y * np.float32(2.2)) * np.float32(radius * 0.45)
-            forms.append((far + wobble - np.float32(radius), along))
+            yield far + wobble - np.float32(radius), along
         else:
-            forms.append((far - np.float32(radius), along))
-    return forms
+            yield far - np.float32(radius), along
 
 
 def _place(
@@ -63,9 +63,12 @@ def _place(
     """Return a centre: of the tries outside the calm area, the one that leaves the best spacing."""
     frame, rng = scene.frame, scene.rng
     best: tuple[float, float, float] | None = None
-    for _ in range(24):
-        x, y = float(rng.uniform(0.05, 0.95) * frame.w), float(rng.uniform(0.05, 0.95) * frame.h)
-        reach = radius * 0.8
+    for _ in range(40):
+        # Round a calm centre the forms hang over the picture's edges.
+        beyond = 0.12 if scene.calm is Calm.CENTRE else -0.05
+        x = float(rng.uniform(-beyond, 1 + beyond) * frame.w)
+        y = float(rng.uniform(-beyond, 1 + beyond) * frame.h)
+        reach = radius * (0.55 if scene.calm is Calm.CENTRE else 0.8)
         if any(scene.is_calm(x + dx, y + dy) for dx in (-reach, 0, reach) for dy in (-reach, 0, reach)):
             continue
         gap = min((np.hypot(x - px, y - py) / (radius + pr) for px, py, pr in placed), default=1.0)
@@ -96,15 +99,13 @@ def _print(planes: Floats, ink: Lab, cover: Floats, dark: bool) -> None:
     if dark:
         paint(planes, ink, cover * np.float32(0.92))
         return
-    filtered = np.float32(0.3)
-    under = planes.copy()
-    over = np.empty_like(planes)
-    over[0] = np.minimum(under[0], np.float32(ink[0])) - np.clip(
-        np.float32(0.95) - under[0], 0, 1
-    ) * filtered * np.float32(0.6)
-    over[1] = np.float32(ink[1]) + under[1] * filtered
-    over[2] = np.float32(ink[2]) + under[2] * filtered
-    paint(planes, over, cover * np.float32(0.94))
+    lightness, *tints = planes
+    depth = clamp(np.float32(0.95) - lightness) * np.float32(0.18)
+    strength = cover * np.float32(0.94)
+    lightness += (np.minimum(lightness, np.float32(ink[0])) - depth - lightness) * strength
+    for tint, value in zip(tints, ink[1:], strict=True):
+        # A third of what lies under the ink shines through it.
+        tint += (np.float32(value) - tint * np.float32(0.7)) * strength
 
 
 def _speckle(planes: Floats, scene: Scene, dark: bool) -> None:

@@ -24,7 +24,8 @@ def draw(scene: Scene) -> Floats:
         )
         if i == 0:
             mixed = mixed + folds
-        planes[i] = enlarge(mixed, scene.frame)
+        # Mixing greys colours a little; this brings them back.
+        planes[i] = enlarge(mixed if i == 0 else mixed * np.float32(1.14), scene.frame)
     quieten(planes, scene, 0.9, 0.16)
     return planes
 
@@ -34,7 +35,7 @@ def _warped(scene: Scene) -> tuple[Floats, Floats]:
     frame, rng = scene.frame, scene.rng
     x, y = frame.grid(_STEP)
     first, second = Noise(rng), Noise(rng)
-    scale, strength = np.float32(rng.uniform(0.7, 1.1)), np.float32(rng.uniform(0.3, 0.45))
+    scale, strength = np.float32(rng.uniform(0.7, 1.1)), np.float32(rng.uniform(0.36, 0.52))
     calm = 1 - np.float32(0.6) * scene.calmness(_STEP)
     dx = first(x * scale, y * scale) * strength * calm
     dy = second(x * scale + 9, y * scale) * strength * calm
@@ -47,15 +48,17 @@ def _warped(scene: Scene) -> tuple[Floats, Floats]:
 def _pools(scene: Scene, x: Floats, y: Floats) -> tuple[list[Floats], list[Lab]]:
     """Return each pool's weight over the plane, and its colour."""
     frame, rng, palette = scene.frame, scene.rng, scene.palette
-    ends: list[Lab] = [palette.dark, palette.light]
-    if not palette.is_dark(bool(rng.random() < 0.45)):
-        ends.reverse()
-    colours = [*palette.middle, *palette.asked, ends[0], *palette.middle[::-1], ends[0], ends[1]]
+    body = [*palette.asked, *palette.middle]
+    if palette.is_dark(bool(rng.random() < 0.35)):
+        colours = [*body, palette.dark, *body[::-1], palette.vivid]
+    else:
+        body = [one for one in body if one[0] > 0.36] or body
+        colours = [*body, palette.light, *body[::-1], palette.light, palette.vivid]
     spots = _scattered(rng, len(colours), frame.w, frame.h)
     weights = []
-    for i, (px, py) in enumerate(spots):
+    for px, py in spots:
         far = (x - np.float32(px)) ** 2 + (y - np.float32(py)) ** 2
-        size = rng.uniform(0.8, 1.25) * (0.55 if i == len(spots) - 1 else 1.0)
+        size = rng.uniform(0.75, 1.25)
         weights.append(np.float32(size) / (far + np.float32(0.015)) ** np.float32(1.5))
     return weights, colours
 

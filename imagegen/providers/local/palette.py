@@ -82,6 +82,7 @@ def from_name(name: str, tone: Tone | None = None) -> Palette:
 def from_colours(colours: Sequence[Lab], tone: Tone | None = None) -> Palette:
     """Return a palette in which the given colours rule: the ends, where missing, are derived from them."""
     asked = _distinct(colours)
+    tone = tone or _implied_tone(asked)
     body = _sorted(_companions(asked[0])) if len(asked) == 1 else _sorted(asked)
     if len(asked) == 2:
         body = _sorted([*body, colour.mix(body[0], body[1], 0.5)])
@@ -111,6 +112,15 @@ def same_family(one: Lab, other: Lab) -> bool:
         return both and abs(one[0] - other[0]) < 0.25
     turn = abs(colour.hue(one) - colour.hue(other))
     return min(turn, 2 * np.pi - turn) < 0.45
+
+
+def _implied_tone(asked: Sequence[Lab]) -> Tone | None:
+    """Return the ground that naming black or white among the colours asks for."""
+    black = any(one[0] < 0.3 and colour.chroma(one) < 0.03 for one in asked)
+    white = any(one[0] > 0.92 and colour.chroma(one) < 0.05 for one in asked)
+    if black == white:
+        return None
+    return "dark" if black else "light"
 
 
 def _shows(name: str, avoid: Sequence[Lab]) -> bool:

@@ -42,7 +42,9 @@ def _card(scene: Scene, sheets: int) -> list[Lab]:
 def _style(scene: Scene) -> str:
     """Return how the sheets are cut: as the prompt says, else by chance, as far as the calm area allows."""
     style = scene.variant(_STYLE_WORDS)
-    if style == "valley" and scene.calm in (Calm.TOP, Calm.BOTTOM, Calm.CENTRE):
+    if scene.calm is Calm.CENTRE:
+        return "hollow"
+    if style == "valley" and scene.calm in (Calm.TOP, Calm.BOTTOM):
         return "hills"
     return style
 

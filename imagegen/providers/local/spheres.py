@@ -182,7 +182,7 @@ def _near(ball: _Ball, others: list[_Ball]) -> list[_Ball]:
     return [
         other
         for other in others
-        if np.hypot(other.x - ball.x, other.z - ball.z) < 3.0 * (other.radius + ball.radius) * 0.8
+        if np.hypot(other.x - ball.x, other.z - ball.z) < 1.9 * (other.radius + ball.radius)
     ]
 
 
@@ -193,7 +193,7 @@ def _hit(
     along = mx * px + my * py + mz * pz
     across2 = far2 - along * along
     rim = np.float32(radius**2)
-    return np.asarray(clamp((rim - across2) / (rim * np.float32(0.12))) * (along > 0), np.float32)
+    return np.asarray(clamp((rim - across2) / (rim * np.float32(0.8))) * (along > 0), np.float32)
 
 
 def _varnish(

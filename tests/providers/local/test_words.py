@@ -122,3 +122,19 @@ def test_opposite_colours_mix_without_turning_grey() -> None:
     blue, orange = colour.parse_hex("#2563d4"), colour.parse_hex("#f07d1a")
     middle = colour.mix(blue, orange, 0.5)
     assert colour.chroma(middle) > 0.04
+
+
+@pytest.mark.parametrize(
+    ("prompt", "tone"),
+    [
+        ("black and gold", "dark"),
+        ("white and blue", "light"),
+        ("black and white", None),
+        ("teal on a dark background", "dark"),
+        ("teal on white", "light"),
+        ("teal", None),
+    ],
+)
+def test_the_ground_follows_what_is_said(prompt: str, tone: str | None) -> None:
+    reading = words.read(prompt)
+    assert palette.from_colours(reading.colours, reading.tone).tone == tone
