@@ -36,9 +36,6 @@ def drawings() -> list[Drawing]:
     wanted = [Drawing(f"styles/{style.id}.webp", style.example, 3, 240, 240) for style in styles()]
     wanted += [Drawing(f"examples/{name}.webp", prompt, 11, 640, 480) for name, prompt in EXAMPLES]
     wanted.append(Drawing("models/local.webp", "flowing silk ribbons, violet, coral and amber", 5, 112, 112))
-    wanted.append(
-        Drawing("door.webp", "layered paper mountains at dusk, violet, plum and amber, calm", 21, 1200, 1500)
-    )
     return wanted
 
 
