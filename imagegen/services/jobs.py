@@ -82,7 +82,7 @@ def view(jobs: Sequence[Job], *, with_attempts: bool = False) -> list[JobView]:
     if with_attempts:
         query = query.options(selectinload(Shot.attempts))
     by_job: dict[int, list[ShotView]] = {job_id: [] for job_id in ids}
-    for shot, image in db.session.execute(query).tuples():
+    for shot, image in db.session.execute(query):
         by_job[shot.job_id].append(ShotView(shot, image))
     return [JobView(job, by_job[job.id]) for job in jobs]
 
@@ -94,7 +94,7 @@ def view_of_shots(shot_ids: Sequence[int]) -> list[ShotView]:
         .outerjoin(Image, (Image.shot_id == Shot.id) & Image.deleted_at.is_(None))
         .where(Shot.id.in_(shot_ids), Shot.newest)
     )
-    return [ShotView(shot, image) for shot, image in db.session.execute(query).tuples()]
+    return [ShotView(shot, image) for shot, image in db.session.execute(query)]
 
 
 def places_before(job: Job) -> int:
