@@ -137,9 +137,6 @@ class Settings(BaseSettings):
     )
     workers: int = Field(2, ge=1, le=64, description="Worker processes that `make run` starts.")
     shots_per_worker: int = Field(16, ge=1, le=256, description="Images on which one worker works at once.")
-    provider_concurrency: int = Field(
-        64, ge=1, le=10_000, description="Calls to one provider under way at once, over all workers."
-    )
     lease_seconds: int = Field(
         90,
         ge=2,
