@@ -1,6 +1,7 @@
 /* What every page behind the sign-in runs. Nothing is bound to one element: htmx may replace any of them. */
 import { connect } from "./stream.js";
 import { enhance } from "./composer.js";
+import * as toast from "./toast.js"; // not fetched when needed: it has to say that nothing can be fetched
 
 const LIGHTBOX = "a[data-picture]";
 
@@ -19,7 +20,7 @@ document.addEventListener("click", async (event) => {
   const theme = at("[data-theme-choice]");
   if (theme) return (await import("./theme.js")).choose(theme.dataset.themeChoice);
   const source = at("[data-copy]");
-  if (source) return (await import("./toast.js")).copy(source.dataset.copy);
+  if (source) return toast.copy(source.dataset.copy);
   const dismissed = at("[data-dismiss]");
   // Hidden, not removed: htmx shows the answer to an undo only while its button is in the page.
   if (dismissed) return (dismissed.closest("[data-toast]").hidden = true);
@@ -61,20 +62,20 @@ palette?.addEventListener("focusin", async () => (await import("./palette.js")).
 const toasts = document.getElementById("toasts");
 if (toasts) {
   toasts.showPopover();
-  new MutationObserver(async (changes) => {
+  new MutationObserver((changes) => {
     const added = changes.flatMap((change) => [...change.addedNodes]).filter((node) => node.dataset?.toast !== undefined);
     if (!added.length) return;
     toasts.hidePopover();
     toasts.showPopover();
-    (await import("./toast.js")).age(added);
+    toast.age(added);
   }).observe(toasts, { childList: true });
 }
 
 /* No answer at all (the server is gone, or the line): say so, keep what was typed. */
-document.addEventListener("htmx:error", async (event) => {
+document.addEventListener("htmx:error", (event) => {
   const { ctx } = event.detail;
   if (!ctx?.request || ctx.response || ctx.sourceElement?.matches?.("[data-poll]")) return;
-  (await import("./toast.js")).show("toast-failed");
+  toast.show("toast-failed");
 });
 
 const offline = document.querySelector("[data-offline]");

@@ -1,5 +1,7 @@
 /* One picture over the window, its siblings below. Arrows, Space (zoom), S, D, V, C, I, Escape. */
 
+import { copy } from "./toast.js";
+
 const dialog = document.getElementById("lightbox");
 const part = (name) => dialog.querySelector(`[data-${name}]`);
 const act = (name) => dialog.querySelector(`[data-act="${name}"]`);
@@ -15,7 +17,7 @@ const ACTS = {
   star: star,
   download: () => act("download").click(),
   again: () => act("again").click(),
-  copy: async () => (await import("./toast.js")).copy(links[at].dataset.prompt),
+  copy: () => copy(links[at].dataset.prompt),
   facts: toggleFacts,
 };
 const KEYS = { ArrowLeft: "previous", ArrowRight: "next", " ": "zoom", s: "star", d: "download", v: "again", c: "copy", i: "facts" };
