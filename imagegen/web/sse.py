@@ -12,20 +12,22 @@ import threading
 import time
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from dataclasses import field as data_field
-from typing import Literal
+from typing import Any, Literal
 
 import structlog
-from flask import Flask, Response, current_app, render_template
+from flask import Flask, Response, current_app, render_template, request
 from flask_babel import force_locale
 from redis import RedisError
 
 from imagegen.extensions import EVENTS_CHANNEL, db, runtime
-from imagegen.models import Event, Job, organisation_scope
+from imagegen.models import ApiToken, Event, Job, organisation_scope
 from imagegen.models.states import JOB_ENDS
 from imagegen.services import accounts, jobs
 from imagegen.web import contexts
+from imagegen.web.auth import identity
 
 log = structlog.get_logger(__name__)
 
@@ -37,6 +39,8 @@ ASK_SECONDS = 2.0
 """How often the database is asked while Redis can't be heard."""
 BACKLOG = 500
 """A reader that has so many messages unread is cut off; it comes back and catches up from the rows."""
+BATCH = 1000
+"""How many events are read at once. A page that has missed more is told to load anew: that costs less."""
 
 Format = Literal["html", "json"]
 
@@ -60,10 +64,16 @@ class Stream:
     job_id: int | None = None
     language: str = "en"
     session_id: int | None = None
+    token_id: int | None = None
     inbox: deque[tuple[int, bytes]] = data_field(default_factory=deque)
     stirred: threading.Event = data_field(default_factory=threading.Event)
     closing: str | None = None
     seen: int = 0
+    """Up to which of its events the reader has been told when it begins to read its inbox."""
+
+    def number(self, event: Event) -> int:
+        """Return the event's number as this stream counts: a job's own for the API, the organisation's for pages."""
+        return event.seq if self.format == "json" else event.organisation_seq
 
     def wants(self, event: Event) -> bool:
         """Tell whether the stream is about this event."""
@@ -99,11 +109,14 @@ class Hub:
     def join(self, stream: Stream) -> None:
         """Let `stream` hear what happens from now on. A person with too many open pages is told to ask instead."""
         with self._lock:
-            mine = [other for other in self._streams[stream.organisation_id] if other.user_id == stream.user_id]
-            if len(mine) >= MOST_STREAMS_A_PERSON:
+            if self._closed:
+                stream.close("shutdown")
+                return
+            others = self._streams.get(stream.organisation_id, set())
+            if sum(other.user_id == stream.user_id for other in others) >= MOST_STREAMS_A_PERSON:
                 stream.close("busy")
                 return
-            if not self._streams[stream.organisation_id]:
+            if not others:
                 self._latest[stream.organisation_id] = jobs.latest_seq(stream.organisation_id)
             self._streams[stream.organisation_id].add(stream)
             if self._listener is None:
@@ -111,12 +124,12 @@ class Hub:
                 self._listener.start()
 
     def leave(self, stream: Stream) -> None:
-        """Forget `stream`."""
+        """Forget `stream`; done twice it does no harm."""
         with self._lock:
-            streams = self._streams[stream.organisation_id]
+            streams = self._streams.get(stream.organisation_id, set())
             streams.discard(stream)
             if not streams:
-                del self._streams[stream.organisation_id]
+                self._streams.pop(stream.organisation_id, None)
                 self._latest.pop(stream.organisation_id, None)
 
     def close_session(self, session_id: int) -> None:
@@ -127,7 +140,8 @@ class Hub:
 
     def close(self) -> None:
         """End all streams: this process stops."""
-        self._closed = True
+        with self._lock:
+            self._closed = True
         for stream in self._all():
             stream.close("shutdown")
 
@@ -141,21 +155,29 @@ class Hub:
                 self._hear()
             except RedisError as error:
                 log.warning("hub.redis_unreachable", error=str(error))
-                time.sleep(ASK_SECONDS)
-                self._ask_for_all()
             except Exception:
+                # Whatever it is, open pages must not wait for a restart of the server.
                 log.exception("hub.failed")
+            if not self._closed:
                 time.sleep(ASK_SECONDS)
 
     def _hear(self) -> None:
-        with self.app.app_context(), runtime.redis.pubsub(ignore_subscribe_messages=True) as pubsub:
-            pubsub.subscribe(EVENTS_CHANNEL)
-            # What was announced before the subscription held is in the database already.
+        with self.app.app_context(), runtime.redis.pubsub() as pubsub:
             self._ask_for_all()
+            pubsub.subscribe(EVENTS_CHANNEL)
             while not self._closed:
                 heard = pubsub.get_message(timeout=PING_SECONDS)
-                if heard:
-                    self._deliver(int(heard["data"]))
+                if heard is not None and heard["type"] == "message":
+                    self._deliver_announced(heard["data"])
+                else:
+                    # Subscribed, maybe for the second time, or nothing heard for long: an announcement may be lost.
+                    self._ask_for_all()
+
+    def _deliver_announced(self, data: Any) -> None:
+        if data.isdigit() and len(data) <= 18:
+            self._deliver(int(data))
+        else:
+            log.warning("hub.strange_message", length=len(data))
 
     def _ask_for_all(self) -> None:
         for organisation_id in list(self._streams):
@@ -163,19 +185,36 @@ class Hub:
 
     def _deliver(self, organisation_id: int) -> None:
         """Read an organisation's new events once, and hand them to all its streams."""
-        with self._lock:
-            streams = list(self._streams.get(organisation_id, ()))
-            after = self._latest.get(organisation_id)
-        if not streams or after is None:
-            return
-        with self.app.app_context(), self.app.test_request_context(), organisation_scope(organisation_id):
-            try:
-                events = jobs.events_after(seq=after)
+        read = BATCH
+        while read == BATCH and (after := self._latest.get(organisation_id)) is not None:
+            with self._drawing(organisation_id):
+                events = jobs.events_after(seq=after, limit=BATCH)
+                read = len(events)
                 if events:
-                    self._latest[organisation_id] = events[-1].organisation_seq
-                    self._hand_out(events, streams)
+                    self._hand_out(events, self._note_read(organisation_id, events[-1].organisation_seq))
+
+    @contextmanager
+    def _drawing(self, organisation_id: int) -> Iterator[None]:
+        """Give what templates need where nobody asks for a page: a request of no browser's, for addresses."""
+        trusted = self.app.config["TRUSTED_HOSTS"]
+        base_url = f"http://{trusted[0].lstrip('.')}" if trusted else None
+        request_context = self.app.test_request_context(base_url=base_url)
+        with self.app.app_context(), request_context, organisation_scope(organisation_id):
+            try:
+                yield
             finally:
                 db.session.remove()
+
+    def _note_read(self, organisation_id: int, latest: int) -> list[Stream]:
+        """Note that events up to `latest` are read, and return who has to hear of them.
+
+        Only now: a stream that joined after they were read finds them in the database itself, and one that joins
+        after this does too.
+        """
+        with self._lock:
+            if organisation_id in self._latest:
+                self._latest[organisation_id] = max(self._latest[organisation_id], latest)
+            return list(self._streams.get(organisation_id, ()))
 
     def _hand_out(self, events: Sequence[Event], streams: list[Stream]) -> None:
         drawn: dict[tuple[object, ...], list[tuple[int, bytes]]] = {}
@@ -185,22 +224,38 @@ class Hub:
                 # One person's or one job's share of these events is the same for all of their pages.
                 key = (stream.format, stream.language, stream.job_id, stream.job_id or stream.user_id)
                 if key not in drawn:
-                    drawn[key] = draw(wanted, stream)
-                for seq, chunk in drawn[key]:
-                    stream.put(seq, chunk)
-                if stream.format == "json" and wanted[-1].type in _JOB_ENDS:
-                    stream.close("finished")
+                    drawn[key] = _drawn_or_nothing(wanted, stream)
+                self._hand_over(drawn[key], wanted, stream)
             if count % YIELD_EVERY == 0:
                 time.sleep(0)
+
+    @staticmethod
+    def _hand_over(messages: list[tuple[int, bytes]], events: Sequence[Event], stream: Stream) -> None:
+        if not messages:
+            stream.close("shutdown")
+        for seq, chunk in messages:
+            stream.put(seq, chunk)
+        if stream.format == "json" and events[-1].type in _JOB_ENDS:
+            stream.close("finished")
 
 
 _JOB_ENDS = frozenset(f"job.{status}" for status in JOB_ENDS)
 
 
+def _drawn_or_nothing(events: Sequence[Event], stream: Stream) -> list[tuple[int, bytes]]:
+    """Draw `events`; where that fails nothing, so that one broken piece ends its readers' streams and no other."""
+    try:
+        return draw(events, stream)
+    except Exception:
+        log.exception("hub.not_drawn", organisation=stream.organisation_id)
+        db.session.rollback()
+        return []
+
+
 def draw(events: Sequence[Event], stream: Stream) -> list[tuple[int, bytes]]:
     """Return `events` as messages in the stream's format, each with the number of the last event in it."""
     if stream.format == "json":
-        return [(event.organisation_seq, message(json.dumps(as_json(event)), id=event.seq)) for event in events]
+        return [(event.seq, message(json.dumps(as_json(event)), id=event.seq)) for event in events]
     with force_locale(stream.language):
         html = _html(events, user_id=stream.user_id if stream.job_id is None else None)
     last = events[-1].organisation_seq
@@ -248,54 +303,73 @@ def open_stream(stream: Stream, *, after: int) -> Response:
     `after` counts the organisation's events for pages (`format="html"`) and the job's own for the API
     (`format="json"`). A JSON stream of a job ends once the job has; `after` of a finished one gives the rest.
     """
+    response = Response(mimetype="text/event-stream")
+    response.headers["X-Accel-Buffering"] = "no"
+    response.headers["Cache-Control"] = "no-store"
+    if request.method == "HEAD":
+        return response
+    token = identity().token
+    stream.token_id = token.id if token else None
     here = hub()
     here.join(stream)
     try:
+        # What this request has read so far is older than the joining: events between the two would be lost.
+        db.session.rollback()
         missed = _missed(stream, after)
     except BaseException:
         here.leave(stream)
         raise
-    response = Response(_read(here, stream, missed), mimetype="text/event-stream")
-    response.headers["X-Accel-Buffering"] = "no"
-    response.headers["Cache-Control"] = "no-store"
+    response.response = _read(here, stream, missed)
+    # A generator that nobody began to read never comes to its end either.
+    response.call_on_close(lambda: here.leave(stream))
     return response
 
 
 def _missed(stream: Stream, after: int) -> list[bytes]:
-    if stream.format == "json" and stream.job_id is not None:
-        job = db.session.get_one(Job, stream.job_id)
-        events = jobs.job_events(job, after=after)
+    """Draw what `stream`'s reader does not have yet, and note up to where that goes."""
+    job = db.session.get_one(Job, stream.job_id) if stream.job_id is not None else None
+    if stream.format == "json" and job is not None:
+        stream.seen = min(after, job.event_seq)
+        events = jobs.job_events(job, after=stream.seen)
         if job.finished:
             stream.close("finished")
     else:
+        # A number from the future is that of a database from before a backup was brought back.
+        stream.seen = min(after, jobs.latest_seq(stream.organisation_id))
         user_id = None if stream.job_id else stream.user_id
-        events = jobs.events_after(seq=after, user_id=user_id, job_id=stream.job_id)
+        events = jobs.events_after(seq=stream.seen, user_id=user_id, job_id=stream.job_id, limit=BATCH + 1)
+        if len(events) > BATCH:
+            stream.close("behind")
+            return []
     if not events:
         return []
-    stream.seen = events[-1].organisation_seq
+    stream.seen = stream.number(events[-1])
     return [chunk for _seq, chunk in draw(events, stream)]
 
 
 def _read(here: Hub, stream: Stream, missed: list[bytes]) -> Iterator[bytes]:
     """Give what was missed, then the inbox until the stream is closed, with a ping in quiet times."""
-    checked = time.monotonic()
+    recheck_at = time.monotonic() + RECHECK_SECONDS
     try:
         yield b"retry: 1000\n\n"
         yield from missed
         while True:
+            # Looked at before the inbox is emptied: what comes together with the end belongs before it.
+            closing = stream.closing
             while stream.inbox:
                 seq, chunk = stream.inbox.popleft()
                 # It may have happened between joining and reading what was missed.
                 if seq > stream.seen:
                     yield chunk
-            if stream.closing:
-                yield message(stream.closing, event="bye")
+            if closing:
+                yield message(closing, event="bye")
                 return
             stream.stirred.clear()
-            if not stream.inbox and not stream.closing and not stream.stirred.wait(PING_SECONDS):
+            quiet = min(PING_SECONDS, max(0.0, recheck_at - time.monotonic()))
+            if not stream.inbox and not stream.closing and not stream.stirred.wait(quiet):
                 yield b": ping\n\n"
-            if time.monotonic() - checked > RECHECK_SECONDS:
-                checked = time.monotonic()
+            if time.monotonic() >= recheck_at:
+                recheck_at = time.monotonic() + RECHECK_SECONDS
                 if not _may_listen(here.app, stream):
                     stream.close("signed_out")
     finally:
@@ -303,10 +377,11 @@ def _read(here: Hub, stream: Stream, missed: list[bytes]) -> Iterator[bytes]:
 
 
 def _may_listen(app: Flask, stream: Stream) -> bool:
-    """Tell whether the session is still open and the person still in the organisation."""
+    """Tell whether session or token still open something, and the person is still in the organisation."""
     with app.app_context():
         try:
-            return accounts.still_in(
+            token = db.session.get(ApiToken, stream.token_id) if stream.token_id is not None else None
+            return (stream.token_id is None or (token is not None and token.alive)) and accounts.still_in(
                 user_id=stream.user_id, organisation_id=stream.organisation_id, session_id=stream.session_id
             )
         finally:
