@@ -17,6 +17,7 @@ from imagegen.models.scope import enter_scope, leave_scope
 from imagegen.services import accounts
 from imagegen.services.rights import SCOPES, Right, rights_of
 from imagegen.web.access import Access, access_of
+from imagegen.web.htmx import wants_partial
 
 SECRET = "sid"  # noqa: S105 - the name of an entry in the cookie
 _TOKEN_SEEN_EVERY = timedelta(minutes=1)
@@ -126,10 +127,12 @@ def _hold_to_access() -> ResponseReturnValue | None:
     access = access_of(current_app.view_functions[request.endpoint])
     if access is None:
         raise Forbidden(N_("This page says of nobody that they may see it."))
-    _check_csrf()
-    if not access.before_setup and g.identity is None and not accounts.anybody_here():
+    if not (access.before_setup or is_api()) and g.identity is None and not accounts.anybody_here():
         return redirect(url_for("setup.page"))
-    return None if access.anybody else _admit(access)
+    elsewhere = None if access.anybody else _admit(access)
+    if elsewhere is None:
+        _check_csrf()
+    return elsewhere
 
 
 def _check_csrf() -> None:
@@ -141,7 +144,8 @@ def _check_csrf() -> None:
 
 def _admit(access: Access) -> ResponseReturnValue | None:
     if g.identity is None:
-        if is_api() or request.method != "GET":
+        # A page that htmx asked for would be put into the middle of another.
+        if is_api() or wants_partial() or request.method not in ("GET", "HEAD"):
             raise SignInNeeded(N_("Sign in to go on."))
         return redirect(url_for("accounts.sign_in", next=request.full_path.rstrip("?")))
     if access.right is not None and not g.identity.may(access.right):

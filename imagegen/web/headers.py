@@ -14,7 +14,6 @@ CSP = "; ".join(
         "img-src 'self' blob: data:",
         "connect-src 'self'",
         "font-src 'self'",
-        "manifest-src 'self'",
         "worker-src blob:",
         "form-action 'self'",
         "base-uri 'self'",
