@@ -54,20 +54,21 @@ def _run(task: str, **params: Any) -> dict[str, Any]:
 
 def _send(image: Image, key: str, mime_type: str, *, tag: str, download: bool) -> Response:
     response = Response(status=304)
-    if tag not in request.if_none_match:
-        response = _body(key, mime_type)
+    # Compared weakly, as the header asks: a proxy that compresses makes the tag a weak one.
+    if not request.if_none_match.contains_weak(tag):
+        response = _body(key, mime_type, tag)
     response.set_etag(tag)
     response.headers["Cache-Control"] = _FOREVER
     response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
     kind = "attachment" if download else "inline"
-    response.headers["Content-Disposition"] = f"{kind}; filename*=UTF-8''{quote(image.filename)}"
+    response.headers["Content-Disposition"] = f"{kind}; filename*=UTF-8''{quote(image.filename, safe='')}"
     return response
 
 
-def _body(key: str, mime_type: str) -> Response:
+def _body(key: str, mime_type: str, tag: str) -> Response:
     path = runtime.storage.local_path(key)
     try:
         source = path if path is not None else runtime.storage.open(key)
     except NotStored:
         raise NotFound(N_("The picture's file is missing. Tell whoever runs the studio.")) from None
-    return send_file(source, mimetype=mime_type, conditional=True, etag=False)
+    return send_file(source, mimetype=mime_type, conditional=True, etag=tag)
