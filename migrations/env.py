@@ -5,9 +5,12 @@ from flask import current_app
 from sqlalchemy import Connection
 
 from imagegen.extensions import db
-from imagegen.models.columns import UtcDateTime
+from imagegen.models.columns import Sentence, UtcDateTime
 from imagegen.models.connection import WRITES
 from imagegen.models.triggers import install
+
+
+STORED_AS = {UtcDateTime: "sa.DateTime(timezone=True)", Sentence: "sa.Text()"}
 
 
 def include_object(thing, name, kind, _reflected, _other) -> bool:
@@ -17,7 +20,7 @@ def include_object(thing, name, kind, _reflected, _other) -> bool:
 
 def render_item(kind, thing, _context) -> str | bool:
     """Write our column types into migrations as what they are in the database: models may change, history not."""
-    return "sa.DateTime(timezone=True)" if kind == "type" and isinstance(thing, UtcDateTime) else False
+    return STORED_AS.get(type(thing), False) if kind == "type" else False
 
 
 def check_foreign_keys(connection: Connection) -> None:

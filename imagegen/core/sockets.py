@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def socket_folder() -> Path:
-    """Return `imagegen-<uid>` in the temporary folder, made with mode 0700; raises OSError if it is not ours alone."""
+    """Return `imagegen-<uid>` in the temporary folder, made with mode 0700; raises OSError if it is not private."""
     folder = Path(tempfile.gettempdir()) / f"imagegen-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     facts = folder.lstat()

@@ -1,7 +1,9 @@
 """Tables: one file per aggregate, the unit of work, and the scope of every query."""
 
 from imagegen.models import connection as connection
+from imagegen.models.audit import AuditEntry
 from imagegen.models.images import Image
+from imagegen.models.invitations import Invitation, PasswordReset
 from imagegen.models.jobs import Attempt, Event, IdempotencyKey, Job, Outbox, Shot, attempt_shots
 from imagegen.models.money import LedgerEntry, Reservation
 from imagegen.models.scope import organisation_scope, system_scope
@@ -11,14 +13,17 @@ from imagegen.models.users import ApiToken, Membership, Organisation, Session, U
 __all__ = [
     "ApiToken",
     "Attempt",
+    "AuditEntry",
     "Event",
     "IdempotencyKey",
     "Image",
+    "Invitation",
     "Job",
     "LedgerEntry",
     "Membership",
     "Organisation",
     "Outbox",
+    "PasswordReset",
     "Reservation",
     "Session",
     "Shot",

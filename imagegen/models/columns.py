@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from sqlalchemy import JSON, BigInteger, DateTime, Dialect, String, literal
+from sqlalchemy import JSON, BigInteger, DateTime, Dialect, String, Text, literal
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import mapped_column
 from sqlalchemy.sql import functions
@@ -14,6 +15,7 @@ from sqlalchemy.types import Integer, TypeDecorator
 
 from imagegen.core.clock import now
 from imagegen.core.ids import new_id
+from imagegen.core.text import Message
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -36,6 +38,32 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Sentence(TypeDecorator[str]):
+    """A sentence for people; a Message keeps its parts, so that it can be said in the reader's language."""
+
+    impl = Text
+    cache_ok = True
+
+    _MARK = "\x1e"  # no text from outside can begin with it: `core.text.clean` takes it out
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """Store a Message as its parts, and any other text as it is."""
+        if not isinstance(value, Message):
+            return value
+        return self._MARK + json.dumps([str(value), _flat(value)], ensure_ascii=False)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
+        """Return what was stored."""
+        if value is None or not value.startswith(self._MARK):
+            return value
+        text, parts = json.loads(value[1:])
+        return Message(text, tuple((pattern, values) for pattern, values in parts))
+
+
+def _flat(message: Message) -> list[tuple[str, dict[str, str]]]:
+    return [(pattern, {name: str(value) for name, value in values.items()}) for pattern, values in message.parts]
 
 
 class db_now(functions.FunctionElement[datetime]):

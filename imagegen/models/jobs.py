@@ -22,7 +22,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from imagegen.core.errors import ErrorKind
 from imagegen.extensions import Model, db
-from imagegen.models.columns import BigId, UtcDateTime, created, data, micro, moment, pk, public_id
+from imagegen.models.columns import BigId, Sentence, UtcDateTime, created, data, micro, moment, pk, public_id
 from imagegen.models.scope import OrganisationOwned
 from imagegen.models.states import JOB_ENDS, AttemptStatus, JobStatus, ShotStatus
 
@@ -158,7 +158,7 @@ class Shot(OrganisationOwned, Model):
     tries: Mapped[int] = mapped_column(default=0)
     not_before: Mapped[moment]
     error_kind: Mapped[str | None] = mapped_column(String(16))
-    error_message: Mapped[str | None] = mapped_column(Text)
+    error_message: Mapped[str | None] = mapped_column(Sentence)
     estimated_micro: Mapped[int | None] = mapped_column(BigInteger)
     actual_micro: Mapped[int | None] = mapped_column(BigInteger)
     created_at: Mapped[created]
@@ -203,7 +203,7 @@ class Attempt(OrganisationOwned, Model):
     cost_micro: Mapped[int | None] = mapped_column(BigInteger)
     error_kind: Mapped[str | None] = mapped_column(String(16))
     error_code: Mapped[str | None] = mapped_column(String(120))
-    error_message: Mapped[str | None] = mapped_column(Text)
+    error_message: Mapped[str | None] = mapped_column(Sentence)
     created_at: Mapped[created]
     sent_at: Mapped[moment]
     answered_at: Mapped[moment]

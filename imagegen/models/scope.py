@@ -34,9 +34,7 @@ class ScopeMissing(RuntimeError):
 class OrganisationOwned:
     """Mixin of every class whose rows belong to exactly one organisation."""
 
-    organisation_id: Mapped[int] = mapped_column(
-        ForeignKey("organisations.id", ondelete="CASCADE"), nullable=False
-    )
+    organisation_id: Mapped[int] = mapped_column(ForeignKey("organisations.id", ondelete="CASCADE"), nullable=False)
 
 
 def enter_scope(organisation_id: int) -> Token[int | Literal["system"] | None]:
@@ -85,9 +83,7 @@ def _narrow(state: ORMExecuteState) -> None:
             raise ScopeMissing("an organisation's rows were asked for outside any scope")
         return
     state.statement = state.statement.options(
-        with_loader_criteria(
-            OrganisationOwned, lambda cls: cls.organisation_id == scope, include_aliases=True
-        )
+        with_loader_criteria(OrganisationOwned, lambda cls: cls.organisation_id == scope, include_aliases=True)
     )
 
 

@@ -6,42 +6,49 @@ rebuilds the table.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, inspect
 
 from imagegen.models.states import MOVES, Moves
 
-APPEND_ONLY = ("ledger_entries", "events")
-_NO_DELETE = ("ledger_entries",)
+APPEND_ONLY = ("ledger_entries", "events", "audit_entries")
+_NO_DELETE = ("ledger_entries", "audit_entries")
 
 
 def install(connection: Connection) -> None:
-    """Make all triggers anew on `connection`, in its transaction."""
+    """Make all triggers anew on `connection`, in its transaction; a table that an old revision lacks is left out."""
+    tables = frozenset(inspect(connection).get_table_names())
     make = _sqlite if connection.dialect.name == "sqlite" else _postgresql
-    for statement in make():
+    for statement in make(tables):
         connection.exec_driver_sql(statement)
+
+
+def _moves(tables: Set[str]) -> Iterator[tuple[str, Moves]]:
+    return ((table, moves) for table, moves in MOVES.items() if table in tables)
+
+
+def _books(tables: Set[str]) -> Iterator[str]:
+    return (table for table in APPEND_ONLY if table in tables)
 
 
 def _illegal(moves: Moves) -> str:
     legal = " OR ".join(
-        "(OLD.status = '{}' AND NEW.status IN ({}))".format(
-            old, ", ".join(f"'{new}'" for new in sorted(news))
-        )
+        "(OLD.status = '{}' AND NEW.status IN ({}))".format(old, ", ".join(f"'{new}'" for new in sorted(news)))
         for old, news in moves.items()
         if news
     )
     return f"OLD.status <> NEW.status AND NOT ({legal})"
 
 
-def _sqlite() -> Iterator[str]:
-    for table, moves in MOVES.items():
+def _sqlite(tables: Set[str]) -> Iterator[str]:
+    for table, moves in _moves(tables):
         yield f"DROP TRIGGER IF EXISTS {table}_moves"
         yield (
             f"CREATE TRIGGER {table}_moves BEFORE UPDATE OF status ON {table} WHEN {_illegal(moves)} "
             f"BEGIN SELECT RAISE(ABORT, 'illegal move of {table}.status'); END"
         )
-    for table in APPEND_ONLY:
+    for table in _books(tables):
         for verb in ("UPDATE", "DELETE") if table in _NO_DELETE else ("UPDATE",):
             name = f"{table}_no_{verb.lower()}"
             yield f"DROP TRIGGER IF EXISTS {name}"
@@ -51,17 +58,17 @@ def _sqlite() -> Iterator[str]:
             )
 
 
-def _postgresql() -> Iterator[str]:
+def _postgresql(tables: Set[str]) -> Iterator[str]:
     yield (
         "CREATE OR REPLACE FUNCTION studio_refuse() RETURNS trigger LANGUAGE plpgsql AS "
         "$$ BEGIN RAISE EXCEPTION 'refused by trigger %%', TG_NAME USING ERRCODE = 'check_violation'; END $$"
     )
-    for table, moves in MOVES.items():
+    for table, moves in _moves(tables):
         yield (
             f"CREATE OR REPLACE TRIGGER {table}_moves BEFORE UPDATE OF status ON {table} "
             f"FOR EACH ROW WHEN ({_illegal(moves)}) EXECUTE FUNCTION studio_refuse()"
         )
-    for table in APPEND_ONLY:
+    for table in _books(tables):
         verbs = "UPDATE OR DELETE" if table in _NO_DELETE else "UPDATE"
         yield (
             f"CREATE OR REPLACE TRIGGER {table}_append_only BEFORE {verbs} ON {table} "

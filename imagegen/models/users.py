@@ -25,6 +25,7 @@ class Organisation(Model):
     public_id: Mapped[public_id]
     name: Mapped[str] = mapped_column(String(120))
     time_zone: Mapped[str] = mapped_column(String(64), default="UTC", server_default="UTC")
+    language: Mapped[str | None] = mapped_column(String(12))
     settings: Mapped[data] = mapped_column(default=dict)
     event_seq: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     created_at: Mapped[created]

@@ -75,7 +75,9 @@ class ProviderError(StudioError):
         if retryable and outcome in (Outcome.ACCEPTED, Outcome.UNKNOWN):
             raise ValueError(f"a call that ended {outcome} must not be sent again")
         hidden = tuple(secrets)
-        super().__init__(one_line(scrub(message, hidden), LONGEST_MESSAGE), field=field)
+        cleaned = one_line(scrub(message, hidden), LONGEST_MESSAGE)
+        # Untouched it stays a Message, which pages can translate.
+        super().__init__(message if cleaned == message else cleaned, field=field)
         self.kind = kind
         self.status = _HTTP_STATUS.get(kind, _BAD_GATEWAY)
         self.outcome = outcome

@@ -22,7 +22,7 @@ from imagegen.prompts.builder import build
 from imagegen.prompts.styles import find_style
 from imagegen.providers.base import AUTO, Feature, ImageRequest, ModelSpec, Provider, check
 from imagegen.providers.errors import Outcome, ProviderError
-from imagegen.providers.sizes import exact_size, size_for_ratio
+from imagegen.providers.sizes import SizeChoice, exact_size, size_for_ratio
 from imagegen.services import events, ledger
 
 KIND = "generate"
@@ -63,6 +63,9 @@ class GenerationRequest(BaseModel):
     seed: Annotated[int | None, Optional] = Field(None, ge=0, le=LARGEST_SEED)
     negative_prompt: Annotated[str | None, Optional] = Field(None, max_length=10_000)
     background: Annotated[str | None, Optional] = Field(None, max_length=16)
+    trim: bool = Field(
+        False, description="Cut to the exact ratio also where that costs more than 2 % of the picture."
+    )
     output_format: Annotated[str | None, Optional] = Field(None, max_length=8)
 
     @model_validator(mode="after")
@@ -153,11 +156,14 @@ Shape = tuple[tuple[int, int], tuple[int, int] | None]
 def _shapes(spec: ModelSpec, request: GenerationRequest) -> Sequence[tuple[str | None, Shape]]:
     if request.ratios:
         choices = [(ratio, size_for_ratio(spec, ratio)) for ratio in request.ratios]
-        return [(ratio, ((choice.width, choice.height), choice.crop)) for ratio, choice in choices]
+        return [(ratio, _shape(choice, cut=request.trim)) for ratio, choice in choices]
     if request.size:
-        choice = exact_size(spec, request.size)
-        return [(None, ((choice.width, choice.height), choice.crop))]
+        return [(None, _shape(exact_size(spec, request.size), cut=request.trim))]
     return [(None, (spec.default_size, None))]
+
+
+def _shape(choice: SizeChoice, *, cut: bool) -> Shape:
+    return (choice.width, choice.height), choice.crop or (choice.offered if cut else None)
 
 
 @writes

@@ -16,6 +16,7 @@ from imagegen.models import Job, Shot
 from imagegen.models.states import ShotStatus
 from imagegen.services import jobs, library
 from imagegen.services.jobs import JobView, ShotView
+from imagegen.web.language import said
 
 Context = dict[str, Any]
 
@@ -108,7 +109,7 @@ def _took(row: Shot) -> str:
 def _error(kind: str | None, message: str | None) -> Context | None:
     if kind is None:
         return None
-    return {"kind": kind, "sentence": gettext(message or ""), "advice": gettext(ADVICE[ErrorKind(kind)])}
+    return {"kind": kind, "sentence": said(message or ""), "advice": said(ADVICE[ErrorKind(kind)])}
 
 
 def job(view: JobView) -> Context:
@@ -134,7 +135,7 @@ def job_status(row: Job) -> Context:
         "total": row.total,
         "prompt": row.prompt,
         "model": row.model_label,
-        "cost": _job_cost(row),
+        "cost": job_cost(row),
         "when": ago(row.created_at) if row.finished else "",
         "cancel_url": None,
         "retry_url": None,
@@ -142,7 +143,8 @@ def job_status(row: Job) -> Context:
     }
 
 
-def _job_cost(row: Job) -> str:
+def job_cost(row: Job) -> str:
+    """Return what a job cost, or has cost so far; nothing where no price is known."""
     if row.finished:
         return price(row.actual_micro if row.estimated_micro is not None or row.actual_micro else None)
     return gettext("%(cost)s so far", cost=display(row.actual_micro)) if row.actual_micro else ""

@@ -19,6 +19,7 @@ from imagegen.core.text import N_
 from imagegen.extensions import db
 from imagegen.web.auth import is_api
 from imagegen.web.htmx import wants_partial
+from imagegen.web.language import said
 
 log = structlog.get_logger(__name__)
 
@@ -65,10 +66,10 @@ def answer(
     **more: Any,
 ) -> Response:
     """Return an error as the asker can use it; `more` are members of the problem+json."""
-    sentence = gettext(sentence)
+    sentence = said(sentence)
     if is_api():
         response = jsonify(
-            {"type": "about:blank", "title": gettext(SENTENCES.get(status, sentence)), "status": status}
+            {"type": "about:blank", "title": said(SENTENCES.get(status, sentence)), "status": status}
             | {"detail": sentence}
             | {name: value for name, value in more.items() if value is not None}
         )
@@ -88,7 +89,7 @@ def _page(status: int, sentence: str, *, reference: str | None = None, **_more: 
     back = {"label": gettext("Back"), "href": request.path if request.method == "GET" else url_for("generator.page")}
     return render_template(
         "errors/page.html",
-        title=gettext(TITLES.get(status, N_("That did not work"))),
+        title=said(TITLES.get(status, N_("That did not work"))),
         sentence=sentence,
         actions=[back] if status in (429, 503) else [home],
         reference=reference,
@@ -101,8 +102,8 @@ def _studio_error(error: StudioError) -> ResponseReturnValue:
         headers["Retry-After"] = str(int(retry_after))
     if error.status == 401 and is_api():
         headers["WWW-Authenticate"] = 'Bearer realm="Imagegen Studio"'
-    errors = [{"field": error.field, "message": gettext(error.message)}] if error.field else None
-    advice = gettext(ADVICE[error.kind])
+    errors = [{"field": error.field, "message": said(error.message)}] if error.field else None
+    advice = said(ADVICE[error.kind])
     return answer(error.status, error.message, headers=headers, kind=error.kind, advice=advice, errors=errors)
 
 

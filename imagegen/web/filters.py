@@ -6,12 +6,13 @@ import zlib
 from typing import Any
 
 from flask import Flask, g, request
-from flask_babel import format_date, format_datetime, get_locale, gettext
+from flask_babel import format_date, format_datetime, get_locale
 
 from imagegen.core.text import N_
 from imagegen.models.users import THEMES
 from imagegen.services import accounts, jobs
 from imagegen.web import contexts
+from imagegen.web.language import said
 
 ROLE_NAMES: dict[str, str] = {
     "owner": N_("Owner"),
@@ -56,7 +57,7 @@ class _Shell:
         return {
             "name": identity.user.name,
             "email": identity.user.email,
-            "role": gettext(ROLE_NAMES[identity.role]),
+            "role": said(ROLE_NAMES[identity.role]),
         }
 
     @property
@@ -85,6 +86,6 @@ def _place(organisation: Any, role: str) -> dict[str, Any]:
     return {
         "id": organisation.public_id,
         "name": organisation.name,
-        "role": gettext(ROLE_NAMES[role]),
+        "role": said(ROLE_NAMES[role]),
         "hue": zlib.crc32(organisation.public_id.encode()) % 360,
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Flask, g, request
 from flask_babel import Babel, get_locale, gettext
 
+from imagegen.core.text import translate
 from imagegen.settings import PROJECT_ROOT
 
 LANGUAGES = {"en": "English"}
@@ -14,7 +15,7 @@ def init_app(app: Flask, babel: Babel) -> None:
     """Choose each request's language, and let templates translate sentences that services have written."""
     app.config["BABEL_TRANSLATION_DIRECTORIES"] = str(PROJECT_ROOT / "imagegen" / "translations")
     babel.init_app(app, locale_selector=choose, timezone_selector=time_zone)
-    app.jinja_env.globals.update(translated=gettext, language=lambda: str(get_locale() or "en"))
+    app.jinja_env.globals.update(said=said, language=lambda: str(get_locale() or "en"))
 
 
 def choose() -> str:
@@ -29,3 +30,8 @@ def time_zone() -> str | None:
     """Return the person's time zone, else the organisation's."""
     identity = g.get("identity")
     return (identity.user.time_zone or identity.organisation.time_zone) if identity is not None else None
+
+
+def said(text: str) -> str:
+    """Return a sentence that came from below the web, in the reader's language."""
+    return translate(text, gettext)

@@ -11,6 +11,7 @@ from imagegen.core.text import N_
 from imagegen.services import accounts
 from imagegen.web import contexts
 from imagegen.web.auth import identity
+from imagegen.web.language import said
 
 LIFETIMES = (30, 90, 365)
 """How many days a token may live."""
@@ -40,7 +41,7 @@ def tokens(
             "name": name,
             "days": days,
             "scopes": [
-                {"value": value, "label": gettext(label), "note": gettext(note), "chosen": value != "admin"}
+                {"value": value, "label": said(label), "note": said(note), "chosen": value != "admin"}
                 for value, (label, note) in SCOPE_NOTES.items()
             ],
             "lifetimes": [

@@ -6,7 +6,6 @@ from datetime import timedelta
 
 from flask import Blueprint, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext
 
 from imagegen.blueprints.accounts import contexts
 from imagegen.core.clock import now
@@ -14,6 +13,7 @@ from imagegen.core.errors import StudioError
 from imagegen.services import accounts
 from imagegen.web import access, auth
 from imagegen.web.htmx import page
+from imagegen.web.language import said
 from imagegen.web.sse import hub
 
 blueprint = Blueprint("accounts", __name__)
@@ -39,7 +39,7 @@ def sign_in_now() -> ResponseReturnValue:
     try:
         user = accounts.authenticate(email=str(form["email"]), password=request.form.get("password", ""))
     except StudioError as error:
-        return page("accounts/sign_in.html", status=422, form=form, error=gettext(error.message), signed_out=False)
+        return page("accounts/sign_in.html", status=422, form=form, error=said(error.message), signed_out=False)
     auth.begin_session(user, remember=bool(form["remember"]))
     return redirect(auth.safe_next(str(form["next"])), 303)
 
@@ -94,7 +94,7 @@ def create_token() -> ResponseReturnValue:
             expires_at=now() + timedelta(days=days),
         )
     except StudioError as error:
-        errors = {error.field or "": gettext(error.message)}
+        errors = {error.field or "": said(error.message)}
         return page("accounts/tokens.html", status=422, **contexts.tokens(name=name, days=days, errors=errors))
     return page("accounts/tokens.html", **contexts.tokens(fresh={"name": name, "secret": fresh.secret}))
 

@@ -17,15 +17,18 @@ from imagegen.models import Image, Job
 from imagegen.prompts.styles import styles
 from imagegen.providers.base import Feature, ModelSpec, SizeRule
 from imagegen.providers.registry import OfferedModel
-from imagegen.providers.sizes import RATIOS
+from imagegen.providers.sizes import RATIOS, ratio_named
 from imagegen.services import generation
 from imagegen.services.generation import MOST_VARIANTS, GenerationRequest
 from imagegen.settings import PROJECT_ROOT
 from imagegen.web import contexts
 from imagegen.web.contexts import Context
+from imagegen.web.language import said
 
 VARIANT_BUTTONS = (1, 2, 4, 8)
 DEFAULT_RATIO = "4:5"
+SHAPE_TOLERANCE = 0.005
+"""By how much a picture's ratio may differ from the one asked for before the page says so."""
 
 FEATURES: dict[Feature, str] = {
     Feature.REFERENCES: N_("References"),
@@ -86,21 +89,21 @@ def _key(spec: ModelSpec) -> str:
 
 def _model(offer: OfferedModel, chosen: ModelSpec) -> Context:
     spec = offer.spec
-    capabilities = [gettext(label) for feature, label in FEATURES.items() if feature in spec.supports]
+    capabilities = [said(label) for feature, label in FEATURES.items() if feature in spec.supports]
     typical = spec.seconds()
     time = gettext("about %(time)s", time=_rounded(typical)) if typical else ""
     notes = [*[word.lower() if index else word for index, word in enumerate(capabilities[:3])], time]
     return {
         "key": _key(spec),
         "label": spec.label,
-        "note": " · ".join(note for note in notes if note) or gettext(spec.summary),
+        "note": " · ".join(note for note in notes if note) or said(spec.summary),
         "picture": _picture(f"models/{spec.provider}.webp"),
         "provider": offer.provider.label,
         "capabilities": capabilities,
         "price": _price_of(spec),
         "time": time,
         "available": offer.availability.ok,
-        "reason": gettext(offer.availability.reason),
+        "reason": said(offer.availability.reason),
         "chosen": _key(spec) == _key(chosen),
     }
 
@@ -139,7 +142,7 @@ def _choices(form: MultiDict[str, str], spec: ModelSpec) -> Context:
                 "label": ratio.id.removesuffix(":1") if ratio.id == "1.91:1" else ratio.id,
                 "width": ratio.value.numerator,
                 "height": ratio.value.denominator,
-                "hint": gettext(ratio.hint),
+                "hint": said(ratio.hint),
                 "chosen": ratio.id in (ratios if several else ratios[:1]),
             }
             for ratio in RATIOS.values()
@@ -147,7 +150,7 @@ def _choices(form: MultiDict[str, str], spec: ModelSpec) -> Context:
         "styles": [
             {
                 "id": style.id,
-                "label": gettext(style.label),
+                "label": said(style.label),
                 "picture": url_for("static", filename=f"img/styles/{style.id}.webp"),
                 "chosen": form.get("style") == style.id,
             }
@@ -156,7 +159,7 @@ def _choices(form: MultiDict[str, str], spec: ModelSpec) -> Context:
         "variants": [{"value": count, "label": str(count), "chosen": count == variants} for count in VARIANT_BUTTONS],
         "variants_limit": MOST_VARIANTS,
         "qualities": [
-            {"value": quality, "label": gettext(QUALITIES.get(quality, quality)), "chosen": quality == chosen_quality}
+            {"value": quality, "label": said(QUALITIES.get(quality, quality)), "chosen": quality == chosen_quality}
             for quality in spec.qualities
         ],
         "formats": _options(FORMATS, spec.output_formats, form.get("output_format", "")),
@@ -167,6 +170,7 @@ def _choices(form: MultiDict[str, str], spec: ModelSpec) -> Context:
         "negative_prompt": {"value": form.get("negative_prompt", "")}
         if Feature.NEGATIVE_PROMPT in spec.supports
         else None,
+        "trim": None if isinstance(spec.sizes, SizeRule) else {"chosen": bool(form.get("trim"))},
         "size": {
             "width": form.get("width", ""),
             "height": form.get("height", ""),
@@ -178,9 +182,7 @@ def _choices(form: MultiDict[str, str], spec: ModelSpec) -> Context:
 def _options(labels: dict[str, str], values: tuple[str, ...], chosen: str) -> list[Context]:
     if chosen not in values:
         chosen = values[0]
-    return [
-        {"value": value, "label": gettext(labels.get(value, value)), "chosen": value == chosen} for value in values
-    ]
+    return [{"value": value, "label": said(labels.get(value, value)), "chosen": value == chosen} for value in values]
 
 
 def _size_note(spec: ModelSpec) -> str:
@@ -224,7 +226,7 @@ def estimate(form: MultiDict[str, str]) -> Context:
     except ValueError:
         return _no_estimate(gettext("Something in the choices is not right."))
     except StudioError as error:
-        return _no_estimate(gettext(error.message))
+        return _no_estimate(said(error.message))
     count = len(plan.shots)
     total = plan.estimate
     per = plan.shots[0].estimate
@@ -233,9 +235,22 @@ def estimate(form: MultiDict[str, str]) -> Context:
         "label": ngettext("Generate %(num)s picture", "Generate %(num)s pictures", count),
         "price": gettext("price unknown") if total is None else _about(total),
         "time": gettext("Usually about %(time)s", time=_rounded(typical)) if typical else "",
+        "shape": _other_shape(plan),
         "per": gettext("%(price)s a picture", price=contexts.price(per)) if per and count > 1 else "",
         "refusal": None,
     }
+
+
+def _other_shape(plan: generation.Plan) -> str:
+    """Say which size comes where the model has none of the ratio asked for."""
+    for shot in plan.shots:
+        width, height = shot.size
+        if shot.ratio and abs(width / height / float(ratio_named(shot.ratio).value) - 1) > SHAPE_TOLERANCE:
+            size = f"{width} \N{MULTIPLICATION SIGN} {height}"
+            return gettext(
+                "Arrives as %(size)s, the nearest to %(ratio)s that it draws.", size=size, ratio=shot.ratio
+            )
+    return ""
 
 
 def _about(total: int) -> str:
@@ -243,7 +258,7 @@ def _about(total: int) -> str:
 
 
 def _no_estimate(sentence: str) -> Context:
-    return {"label": gettext("Generate"), "price": "", "time": "", "per": "", "refusal": sentence}
+    return {"label": gettext("Generate"), "price": "", "time": "", "per": "", "refusal": sentence, "shape": ""}
 
 
 def first_use() -> Context:
@@ -252,9 +267,9 @@ def first_use() -> Context:
     return {
         "examples": [
             {
-                "prompt": gettext(prompt),
+                "prompt": said(prompt),
                 "picture": url_for("static", filename=f"img/examples/{name}.webp"),
-                "href": url_for("generator.page", prompt=gettext(prompt)),
+                "href": url_for("generator.page", prompt=said(prompt)),
             }
             for name, prompt in EXAMPLES
         ],

@@ -22,6 +22,7 @@ def read(form: MultiDict[str, str]) -> GenerationRequest:
         "model": model,
         "n": _number(form, "variants_exact") or _number(form, "variants") or DEFAULT_VARIANTS,
         "seed": _number(form, "seed"),
+        "trim": bool(form.get("trim")),
     }
     for name in ("quality", "style", "negative_prompt", "background", "output_format"):
         wanted[name] = form.get(name, "")

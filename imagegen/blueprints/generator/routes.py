@@ -21,6 +21,7 @@ from imagegen.web import contexts as shared
 from imagegen.web.auth import identity
 from imagegen.web.htmx import page as render
 from imagegen.web.htmx import wants_partial
+from imagegen.web.language import said
 
 blueprint = Blueprint("generator", __name__)
 
@@ -69,9 +70,9 @@ def create() -> ResponseReturnValue:
     except ValidationError as error:
         return _refused([_of_field(problem) for problem in error.errors(include_url=False, include_input=False)])
     except StudioError as error:
-        text = gettext(error.message)
+        text = said(error.message)
         if error.status >= 500:
-            text += " " + gettext(ADVICE[error.kind])
+            text += " " + said(ADVICE[error.kind])
         return _refused([{"text": text, "field": error.field}], error.status)
     return _made(job)
 

@@ -15,6 +15,7 @@ from imagegen.services.jobs import JobView
 from imagegen.services.library import Page
 from imagegen.web import contexts
 from imagegen.web.contexts import Context
+from imagegen.web.language import said
 
 FILTERS: tuple[tuple[str, JobStatus | None], ...] = (
     (N_("All"), None),
@@ -58,7 +59,7 @@ def _row(view: JobView) -> Context:
 def filters(status: JobStatus | None) -> list[Context]:
     """Return the chips above the list."""
     return [
-        {"label": gettext(label), "href": url_for("jobs.index", status=value), "current": value == status}
+        {"label": said(label), "href": url_for("jobs.index", status=value), "current": value == status}
         for label, value in FILTERS
     ]
 
@@ -106,7 +107,6 @@ def facts(job: Job) -> list[Context]:
     asked: dict[str, Any] = job.request
     shapes = asked.get("aspect_ratios") or ([asked["aspect_ratio"]] if asked.get("aspect_ratio") else [])
     took = (job.finished_at - job.created_at).total_seconds() if job.finished_at else None
-    cost = contexts.price(job.actual_micro) if job.finished and job.estimated_micro is not None else ""
     found = [
         (gettext("Model"), job.model_label),
         (gettext("Shape"), ", ".join(shapes) or (asked.get("size") or "").replace("x", " \N{MULTIPLICATION SIGN} ")),
@@ -117,9 +117,6 @@ def facts(job: Job) -> list[Context]:
         (gettext("Started"), format_datetime(job.created_at, "medium")),
         (gettext("Took"), contexts.seconds(took) if took is not None else ""),
         (gettext("Estimated"), contexts.price(job.estimated_micro) or gettext("price unknown")),
-        (
-            gettext("Cost"),
-            contexts.price(job.actual_micro) if job.finished and job.estimated_micro is not None else "",
-        ),
+        (gettext("Cost"), contexts.job_cost(job) if job.finished else ""),
     ]
     return [{"label": label, "value": value} for label, value in found if value]

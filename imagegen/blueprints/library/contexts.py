@@ -16,6 +16,7 @@ from imagegen.services import library
 from imagegen.services.library import Page
 from imagegen.web import contexts
 from imagegen.web.contexts import Context
+from imagegen.web.language import said
 
 FILTERS: dict[str, str] = {
     "all": N_("All"),
@@ -28,7 +29,7 @@ def filters(current: str) -> list[Context]:
     """Return the chips above the grid."""
     return [
         {
-            "label": gettext(label),
+            "label": said(label),
             "href": url_for("library.index", filter=name if name != "all" else None),
             "current": name == current,
             "count": "",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from flask import Blueprint, abort, redirect, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext
 
 from imagegen.core.errors import StudioError
 from imagegen.services import accounts, setup
 from imagegen.web import access, auth
 from imagegen.web.htmx import page as render
+from imagegen.web.language import said
 
 blueprint = Blueprint("setup", __name__)
 
@@ -41,7 +41,7 @@ def set_up() -> ResponseReturnValue:
             organisation=form["organisation"],
         )
     except StudioError as error:
-        return _form(form, {error.field or "": gettext(error.message)}, status=422)
+        return _form(form, {error.field or "": said(error.message)}, status=422)
     auth.begin_session(user, remember=False)
     return redirect(url_for("generator.page"), 303)
 
