@@ -2,104 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import psutil
 import pytest
 import requests
 
 from imagegen.settings import PROJECT_ROOT
 from tests.fakes.openai_server import OpenAIServer
+from tests.running_studio import Studio, eventually, title_of
 
 EMAIL, PASSWORD = "owner@example.org", "a long enough password"
-
-
-def eventually(condition: Callable[[], Any], within: float = 20.0) -> Any:
-    """Wait until `condition` gives something true, and return it; fail when it does not in time."""
-    give_up_at = time.monotonic() + within
-    while not (found := condition()):
-        assert time.monotonic() < give_up_at, "it did not happen in time"
-        time.sleep(0.05)
-    return found
-
-
-class Studio:
-    """A studio with a data folder of its own."""
-
-    def __init__(self, folder: Path, **variables: str) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.url = f"http://127.0.0.1:{probe.getsockname()[1]}"
-        self.folder = folder
-        self.environ = {
-            **os.environ,
-            "PORT": self.url.rpartition(":")[2],
-            "STUDIO_DATA_DIR": str(folder / "data"),
-            **variables,
-        }
-        self.process: subprocess.Popen[str] | None = None
-
-    def start(self) -> list[str]:
-        """Start, and return what was printed until the studio was ready."""
-        with (self.folder / "log").open("a") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "imagegen.supervisor"],
-                cwd=PROJECT_ROOT,
-                env=self.environ,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-            )
-        assert self.process.stdout is not None
-        printed = []
-        for line in self.process.stdout:
-            printed.append(line.rstrip("\n"))
-            if "is ready" in line:
-                break
-        assert printed and "is ready" in printed[-1], self.log()
-        return printed
-
-    def log(self) -> str:
-        return (self.folder / "log").read_text()
-
-    def flask(self, *arguments: str) -> str:
-        """Return what a command printed."""
-        command = [sys.executable, "-m", "flask", "--app", "wsgi", *arguments]
-        done = subprocess.run(
-            command, cwd=PROJECT_ROOT, env=self.environ, capture_output=True, text=True, timeout=60, check=True
-        )
-        return done.stdout
-
-    def processes(self, title: str = "") -> list[psutil.Process]:
-        """Return all processes of this studio, or those whose title begins so."""
-        assert self.process is not None
-        return [
-            found
-            for found in psutil.Process(self.process.pid).children(recursive=True)
-            if _title(found).startswith(title)
-        ]
-
-    def end(self) -> None:
-        if self.process is not None and self.process.poll() is None:
-            for left in [psutil.Process(self.process.pid), *self.processes()]:
-                with suppress(psutil.NoSuchProcess):
-                    left.kill()
-            self.process.communicate()
-
-
-def _title(process: psutil.Process) -> str:
-    with suppress(psutil.NoSuchProcess):
-        return " ".join(process.cmdline())
-    return ""
 
 
 @pytest.fixture
@@ -153,7 +70,7 @@ def test_whoever_dies_is_back_soon_and_under_its_name(studio: Studio) -> None:
 def test_a_killed_redis_is_back_and_the_studio_goes_on(studio: Studio) -> None:
     studio.start()
     eventually(lambda: requests.get(f"{studio.url}/readyz", timeout=10).status_code == 200)
-    (server,) = [found for found in studio.processes() if "valkey-server" in _title(found)]
+    (server,) = [found for found in studio.processes() if "valkey-server" in title_of(found)]
     server.kill()
     eventually(lambda: requests.get(f"{studio.url}/readyz", timeout=10).status_code == 200)
 
@@ -183,9 +100,8 @@ def test_ctrl_c_with_an_open_page_and_a_call_under_way_ends_everything_in_time(
 ) -> None:
     openai.script(latency=60)
     studio.start()
-    token = studio.flask("tokens", "create", "--email", EMAIL, "--name", "test").split()[-1]
     api = requests.Session()
-    api.headers["Authorization"] = f"Bearer {token}"
+    api.headers["Authorization"] = f"Bearer {studio.token(EMAIL)}"
     wish = {"prompt": "a lighthouse in fog", "provider": "openai"}
     answer = api.post(f"{studio.url}/api/v1/images/generate", json=wish, timeout=20)
     assert answer.status_code == 202, answer.text
