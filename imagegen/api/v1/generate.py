@@ -6,16 +6,8 @@ from flask import Blueprint, url_for
 
 from imagegen.api.v1 import rows
 from imagegen.api.v1.openapi import BODY, PATH, Answers, Tags, spec
-from imagegen.api.v1.schemas import (
-    Estimate,
-    EstimateBody,
-    GenerateBody,
-    GenerateHeaders,
-    Job,
-    SizeOption,
-    Sizes,
-    SizesQuery,
-)
+from imagegen.api.v1.requests import EstimateBody, GenerateBody, GenerateHeaders, SizesQuery
+from imagegen.api.v1.schemas import Estimate, Job, SizeOption, Sizes
 from imagegen.engine import dispatch
 from imagegen.extensions import db, runtime
 from imagegen.providers.sizes import RATIOS, Ratio, crop_to, size_for_ratio

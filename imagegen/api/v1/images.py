@@ -10,7 +10,8 @@ from sqlalchemy import Select, select
 
 from imagegen.api.v1 import rows
 from imagegen.api.v1.openapi import PATH, Answers, Tags, spec
-from imagegen.api.v1.schemas import FileQuery, Image, ImageList, ImagesQuery, ThumbnailQuery
+from imagegen.api.v1.requests import FileQuery, ImagesQuery, ThumbnailQuery
+from imagegen.api.v1.schemas import Image, ImageList
 from imagegen.models import Image as ImageRow
 from imagegen.providers.specs import MIME_TYPES
 from imagegen.services import library

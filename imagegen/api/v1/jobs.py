@@ -10,7 +10,8 @@ from sqlalchemy import Select, select
 
 from imagegen.api.v1 import rows
 from imagegen.api.v1.openapi import PATH, Answers, Tags, spec
-from imagegen.api.v1.schemas import EventsHeaders, EventsQuery, Job, JobEvent, JobList, JobsQuery
+from imagegen.api.v1.requests import EventsHeaders, EventsQuery, JobsQuery
+from imagegen.api.v1.schemas import Job, JobEvent, JobList
 from imagegen.models import Job as JobRow
 from imagegen.models.states import JobStatus
 from imagegen.services import jobs

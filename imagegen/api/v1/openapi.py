@@ -193,6 +193,7 @@ def document() -> Schema:
     for path, methods in found["paths"].items():
         for method, operation in methods.items():
             operation["x-scope"] = scopes[method.upper(), path]
+            operation["parameters"] = [_plain(parameter) for parameter in operation["parameters"]]
     return found
 
 
@@ -207,6 +208,15 @@ def _parameter_models() -> set[str]:
     """Return the models of queries and headers, which the document writes out parameter by parameter."""
     described = [spec.get_function_metadata(view) for _rule, view in _rules()]
     return {name for one in described if one for name in (one.query, one.headers) if name}
+
+
+def _plain(parameter: Schema) -> Schema:
+    """Return a parameter without what pydantic says of None: one that may be missing is never null."""
+    schema = parameter["schema"]
+    only: Schema = next((one for one in schema.pop("anyOf", ()) if one != {"type": "null"}), {})
+    said_already = ("title", "description")
+    told = {name: value for name, value in (schema | only).items() if name not in said_already and value is not None}
+    return {**parameter, "schema": told}
 
 
 def _scopes() -> dict[tuple[str, str], str]:

@@ -7,13 +7,15 @@ import math
 from typing import Any, NoReturn, TypeVar
 
 from flask import Request
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from werkzeug.exceptions import UnsupportedMediaType
 
 from imagegen.core.errors import StudioError
 from imagegen.core.text import N_
 
 Model = TypeVar("Model", bound=BaseModel)
+
+_NOT_JSON = N_("The body is not valid JSON.")
 
 
 class NotJson(StudioError):
@@ -30,7 +32,8 @@ def read_query(request: Request, model: type[Model]) -> Model:
 
 def read_headers(request: Request, model: type[Model]) -> Model:
     """Return the headers that `model` names; raises ValidationError."""
-    return model.model_validate(dict(request.headers))
+    names = {field.alias or name for name, field in model.model_fields.items()}
+    return model.model_validate({name: request.headers[name] for name in names if name in request.headers})
 
 
 def read_body(request: Request, model: type[Model]) -> Model:
@@ -42,7 +45,12 @@ def read_body(request: Request, model: type[Model]) -> Model:
         raise UnsupportedMediaType
     body = request.get_data()
     _check_json(body)
-    return model.model_validate_json(body, strict=True)
+    try:
+        return model.model_validate_json(body, strict=True)
+    except ValidationError as error:
+        if error.errors(include_url=False, include_context=False, include_input=False)[0]["type"] == "json_invalid":
+            raise NotJson(_NOT_JSON) from None
+        raise
 
 
 def _check_json(body: bytes) -> None:
@@ -59,7 +67,7 @@ def _check_json(body: bytes) -> None:
     except RecursionError:
         raise NotJson(N_("The body is nested too deeply.")) from None
     except ValueError:
-        raise NotJson(N_("The body is not valid JSON.")) from None
+        raise NotJson(_NOT_JSON) from None
     if not isinstance(found, dict):
         raise StudioError(N_("The body must be a JSON object."))
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from flask import url_for
-from flask_babel import gettext
 from sqlalchemy import Select, func, select
 
 from imagegen.api.v1 import schemas
@@ -20,6 +19,7 @@ from imagegen.providers.sizes import RATIOS, size_for_ratio
 from imagegen.providers.specs import ModelSpec, Size, SizeRule
 from imagegen.services import jobs
 from imagegen.services.jobs import JobView, ShotView
+from imagegen.web.language import said
 
 CURRENCY = "USD"
 _TILE_WIDTH = 512
@@ -68,7 +68,7 @@ def capped(query: Select[Any]) -> int:
 
 def translated(sentence: str) -> str:
     """Return a sentence from below in the language of whoever asks."""
-    return gettext(sentence)
+    return said(sentence)
 
 
 def size(pixels: Size) -> str:
