@@ -25,53 +25,57 @@ POSTS = ("images/generate", "images/generate/estimate-cost")
 DEEP = 10_000
 
 
-@pytest.mark.parametrize("path", POSTS)
-@pytest.mark.parametrize(
-    ("body", "status"),
-    [
-        pytest.param(b"", 400, id="empty"),
-        pytest.param(b"prompt", 400, id="no JSON"),
-        pytest.param(b'{"prompt": "x"', 400, id="cut"),
-        pytest.param(b'{"prompt": "x"} {}', 400, id="two"),
-        pytest.param(b'\xef\xbb\xbf{"prompt": "x"}', 400, id="byte order mark"),
-        pytest.param(b'{"prompt": "\xff\xfe"}', 400, id="no UTF-8"),
-        pytest.param('{"prompt": "x"}'.encode("utf-16"), 400, id="UTF-16"),
-        pytest.param(b'{"prompt": "x", "n": NaN}', 400, id="NaN"),
-        pytest.param(b'{"prompt": "x", "n": -Infinity}', 400, id="infinity"),
-        pytest.param(b'{"prompt": "x", "n": 1e400}', 400, id="beyond a float"),
-        pytest.param(b'{"prompt": "x", "seed": 1%s}' % (b"0" * 5000), 400, id="5,000 digits"),
-        pytest.param(b'{"prompt": "x", "seed": 1%s}' % (b"0" * 50), 422, id="50 digits"),
-        pytest.param(b'{"prompt": "x", "prompt": "y"}', 400, id="a field twice"),
-        pytest.param(b'{"prompt": "x", "n": 1, "n": 1}', 400, id="a field twice, the same"),
-        pytest.param(b'{"prompt": %s%s}' % (b"[" * DEEP, b"]" * DEEP), 400, id="deep"),
-        pytest.param(b"[" * DEEP, 400, id="deep and cut"),
-        pytest.param(b'{"prompt": "x", "n": %s1%s}' % (b"[" * 300, b"]" * 300), 400, id="rather deep"),
-        pytest.param(b"[]", 422, id="a list"),
-        pytest.param(b"null", 422, id="null"),
-        pytest.param(b'"x"', 422, id="a string"),
-        pytest.param(b"1", 422, id="a number"),
-        pytest.param(b'{"prompt": "\\ud800"}', 400, id="half a character"),
-        pytest.param(b'{"prompt": "x", "\\ud800": 1}', 400, id="half a character as a name"),
-        pytest.param(b'{"prompt": "x", "n": 1.5}', 422, id="a broken number"),
-        pytest.param(b'{"prompt": "x", "n": 1e0}', 422, id="a whole number written as a float"),
-    ],
-)
-def test_a_body_that_is_not_a_request_is_refused_in_words(api: Api, path: str, body: bytes, status: int) -> None:
-    response = api.send("POST", path, data=body, headers={"Content-Type": "application/json"})
+BROKEN: dict[str, tuple[bytes, int]] = {
+    "empty": (b"", 400),
+    "no JSON": (b"prompt", 400),
+    "cut": (b'{"prompt": "x"', 400),
+    "two": (b'{"prompt": "x"} {}', 400),
+    "byte order mark": (b'\xef\xbb\xbf{"prompt": "x"}', 400),
+    "no UTF-8": (b'{"prompt": "\xff\xfe"}', 400),
+    "UTF-16": ('{"prompt": "x"}'.encode("utf-16"), 400),
+    "NaN": (b'{"prompt": "x", "n": NaN}', 400),
+    "infinity": (b'{"prompt": "x", "n": -Infinity}', 400),
+    "beyond a float": (b'{"prompt": "x", "n": 1e400}', 400),
+    "5,000 digits": (b'{"prompt": "x", "seed": 1%s}' % (b"0" * 5000), 400),
+    "50 digits": (b'{"prompt": "x", "seed": 1%s}' % (b"0" * 50), 422),
+    "a field twice": (b'{"prompt": "x", "prompt": "y"}', 400),
+    "a field twice, the same": (b'{"prompt": "x", "n": 1, "n": 1}', 400),
+    "deep": (b'{"prompt": %s%s}' % (b"[" * DEEP, b"]" * DEEP), 400),
+    "deep and cut": (b"[" * DEEP, 400),
+    "rather deep": (b'{"prompt": "x", "n": %s1%s}' % (b"[" * 300, b"]" * 300), 400),
+    "a list": (b"[]", 422),
+    "null": (b"null", 422),
+    "a string": (b'"x"', 422),
+    "a number": (b"1", 422),
+    "half a character": (b'{"prompt": "\\ud800"}', 400),
+    "half a character as a name": (b'{"prompt": "x", "\\ud800": 1}', 400),
+    "a broken number": (b'{"prompt": "x", "n": 1.5}', 422),
+    "a whole number written as a float": (b'{"prompt": "x", "n": 1e0}', 422),
+}
 
-    assert (response.status_code, response.mimetype) == (status, "application/problem+json")
-    assert response.get_json()["detail"]
+
+@pytest.mark.parametrize("path", POSTS)
+def test_a_body_that_is_not_a_request_is_refused_in_words(api: Api, path: str) -> None:
+    answers = {
+        name: api.send("POST", path, data=body, headers={"Content-Type": "application/json"})
+        for name, (body, _) in BROKEN.items()
+    }
+
+    assert {name: answer.status_code for name, answer in answers.items()} == {
+        name: status for name, (_, status) in BROKEN.items()
+    }
+    for answer in answers.values():
+        assert answer.mimetype == "application/problem+json"
+        assert answer.get_json()["detail"]
     assert api.get("jobs").get_json()["items"] == []
 
 
 @pytest.mark.parametrize("path", POSTS)
-@pytest.mark.parametrize(
-    "content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "application/xml", ""]
-)
-def test_another_content_type_is_refused(api: Api, path: str, content_type: str) -> None:
-    response = api.send("POST", path, data=b'{"prompt": "x"}', headers={"Content-Type": content_type})
+def test_another_content_type_is_refused(api: Api, path: str) -> None:
+    for content_type in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "text/json", ""):
+        response = api.send("POST", path, data=b'{"prompt": "x"}', headers={"Content-Type": content_type})
 
-    assert (response.status_code, response.mimetype) == (415, "application/problem+json")
+        assert (response.status_code, response.mimetype) == (415, "application/problem+json"), content_type
 
 
 def test_a_charset_beside_the_content_type_changes_nothing(api: Api) -> None:
@@ -85,19 +89,19 @@ def test_a_charset_beside_the_content_type_changes_nothing(api: Api) -> None:
     assert response.status_code == 200
 
 
-@pytest.mark.parametrize("path", POSTS)
-def test_a_body_of_more_than_a_mebibyte_is_refused(api: Api, path: str) -> None:
-    response = api.post(path, {"prompt": "x" * (1024 * 1024)})
+def test_a_body_of_more_than_a_mebibyte_is_refused(api: Api) -> None:
+    for path in POSTS:
+        response = api.post(path, {"prompt": "x" * (1024 * 1024)})
 
-    assert (response.status_code, response.mimetype) == (413, "application/problem+json")
+        assert (response.status_code, response.mimetype) == (413, "application/problem+json")
 
 
-@pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])
-def test_another_method_is_refused(api: Api, method: str) -> None:
-    response = api.client.open("/api/v1/images/generate/estimate-cost", method=method, headers=api.headers)
+def test_another_method_is_refused(api: Api) -> None:
+    for method in ("GET", "PUT", "PATCH", "DELETE"):
+        response = api.client.open("/api/v1/images/generate/estimate-cost", method=method, headers=api.headers)
 
-    assert (response.status_code, response.mimetype) == (405, "application/problem+json")
-    assert "POST" in response.headers["Allow"]
+        assert (response.status_code, response.mimetype) == (405, "application/problem+json"), method
+        assert "POST" in response.headers["Allow"]
 
 
 def test_an_address_that_is_not_there_is_a_problem_too(api: Api) -> None:

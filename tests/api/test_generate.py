@@ -86,14 +86,16 @@ def test_one_persons_key_is_nothing_to_another(api: Api, other: Api) -> None:
     assert mine["id"] != theirs["id"]
 
 
-@pytest.mark.parametrize("key", ["", " ", "a b", "k" * 256, "schl\xfcssel", "tab\there"])
-def test_a_key_is_visible_ascii_of_at_most_255_characters(api: Api, key: str) -> None:
-    body = {"prompt": "violet waves", "provider": "local"}
+def test_a_key_is_visible_ascii_of_at_most_255_characters(api: Api) -> None:
+    for key in ("", " ", "a b", "k" * 256, "schl\xfcssel", "tab\there"):
+        body = {"prompt": "violet waves", "provider": "local"}
 
-    response = api.post("images/generate", body, headers={"Idempotency-Key": key})
+        response = api.post("images/generate", body, headers={"Idempotency-Key": key})
 
-    assert response.status_code == 422
-    assert response.get_json()["errors"][0]["field"] == "Idempotency-Key"
+        assert response.status_code == 422, key
+        assert response.get_json()["errors"] == [
+            {"field": "Idempotency-Key", "message": "A key has 1 to 255 visible ASCII characters."}
+        ]
 
 
 def test_a_key_of_255_characters_is_taken(api: Api) -> None:
@@ -106,48 +108,45 @@ def test_several_ratios_make_several_shapes(api: Api) -> None:
     assert api.make(aspect_ratios=["1:1", "9:16"], n=2)["progress"]["total"] == 4
 
 
-@pytest.mark.parametrize(
-    ("body", "field"),
-    [
-        ({}, "prompt"),
-        ({"prompt": ""}, "prompt"),
-        ({"prompt": " \n\u0000"}, "prompt"),
-        ({"prompt": "x", "n": 0}, "n"),
-        ({"prompt": "x", "n": -1}, "n"),
-        ({"prompt": "x", "n": 11}, "n"),
-        ({"prompt": "x", "n": 1_000_000_000}, "n"),
-        ({"prompt": "x", "n": "2"}, "n"),
-        ({"prompt": "x", "n": True}, "n"),
-        ({"prompt": "x", "n": None}, "n"),
-        ({"prompt": ["x"]}, "prompt"),
-        ({"prompt": "x", "seed": -1}, "seed"),
-        ({"prompt": "x", "seed": 2**32}, "seed"),
-        ({"prompt": "x", "size": "99999x99999"}, "size"),
-        ({"prompt": "x", "size": "0x0"}, "size"),
-        ({"prompt": "x", "size": "large"}, "size"),
-        ({"prompt": "x", "size": 1024}, "size"),
-        ({"prompt": "x", "aspect_ratio": "7:3"}, "aspect_ratio"),
-        ({"prompt": "x", "style": "no such"}, "style"),
-        ({"prompt": "x", "provider": "no such"}, "provider"),
-        ({"prompt": "x", "model": "no such"}, "model"),
-        ({"prompt": "x", "quality": "no such", "provider": "openai"}, "quality"),
-        ({"prompt": "x", "background": "no such"}, "background"),
-        ({"prompt": "x", "output_format": "exe"}, "output_format"),
-        ({"prompt": "x", "promt": "y"}, "promt"),
-        ({"prompt": "x", "organisation_id": 2}, "organisation_id"),
-        ({"prompt": "x", "estimated_micro": 0}, "estimated_micro"),
-    ],
-)
-def test_what_cannot_be_made_is_refused_with_the_field_and_a_sentence(
-    api: Api, body: dict[str, object], field: str
-) -> None:
-    response = api.post("images/generate", body)
+IMPOSSIBLE: list[tuple[dict[str, object], str]] = [
+    ({}, "prompt"),
+    ({"prompt": ""}, "prompt"),
+    ({"prompt": " \n\u0000"}, "prompt"),
+    ({"prompt": "x", "n": 0}, "n"),
+    ({"prompt": "x", "n": -1}, "n"),
+    ({"prompt": "x", "n": 11}, "n"),
+    ({"prompt": "x", "n": 1_000_000_000}, "n"),
+    ({"prompt": "x", "n": "2"}, "n"),
+    ({"prompt": "x", "n": True}, "n"),
+    ({"prompt": "x", "n": None}, "n"),
+    ({"prompt": ["x"]}, "prompt"),
+    ({"prompt": "x", "seed": -1}, "seed"),
+    ({"prompt": "x", "seed": 2**32}, "seed"),
+    ({"prompt": "x", "size": "99999x99999"}, "size"),
+    ({"prompt": "x", "size": "0x0"}, "size"),
+    ({"prompt": "x", "size": "large"}, "size"),
+    ({"prompt": "x", "size": 1024}, "size"),
+    ({"prompt": "x", "aspect_ratio": "7:3"}, "aspect_ratio"),
+    ({"prompt": "x", "style": "no such"}, "style"),
+    ({"prompt": "x", "provider": "no such"}, "provider"),
+    ({"prompt": "x", "model": "no such"}, "model"),
+    ({"prompt": "x", "quality": "no such", "provider": "openai"}, "quality"),
+    ({"prompt": "x", "background": "no such"}, "background"),
+    ({"prompt": "x", "output_format": "exe"}, "output_format"),
+    ({"prompt": "x", "promt": "y"}, "promt"),
+    ({"prompt": "x", "organisation_id": 2}, "organisation_id"),
+    ({"prompt": "x", "estimated_micro": 0}, "estimated_micro"),
+]
 
-    assert response.status_code == 422
-    problem = response.get_json()
-    assert response.mimetype == "application/problem+json"
-    assert field in [error["field"] for error in problem["errors"]]
-    assert problem["detail"]
+
+def test_what_cannot_be_made_is_refused_with_the_field_and_a_sentence(api: Api) -> None:
+    for body, field in IMPOSSIBLE:
+        response = api.post("images/generate", body)
+
+        assert (response.status_code, response.mimetype) == (422, "application/problem+json"), body
+        problem = response.get_json()
+        assert field in [error["field"] for error in problem["errors"]], body
+        assert problem["detail"]
     assert api.get("jobs").get_json()["items"] == []
 
 
@@ -193,12 +192,12 @@ def test_the_estimate_is_what_the_price_table_says_of_the_exact_request(api: Api
     assert job["cost"]["estimated"] == estimate["estimated"]
 
 
-@pytest.mark.parametrize("body", [{}, {"prompt": ""}, {"prompt": " "}])
-def test_an_estimate_needs_no_prompt(api: Api, body: dict[str, str]) -> None:
-    response = api.post("images/generate/estimate-cost", body | {"provider": "openai"})
+def test_an_estimate_needs_no_prompt(api: Api) -> None:
+    for body in ({}, {"prompt": ""}, {"prompt": " "}):
+        response = api.post("images/generate/estimate-cost", {**body, "provider": "openai"})
 
-    assert response.status_code == 200
-    assert float(response.get_json()["estimated"]) > 0
+        assert response.status_code == 200
+        assert float(response.get_json()["estimated"]) > 0
 
 
 def test_an_estimate_of_an_unknown_price_is_null_and_not_zero(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,6 +227,6 @@ def test_every_ratio_says_what_is_drawn_and_delivered(api: Api, provider: str) -
     assert square["exact"] and len(set(square["delivered"].split("x"))) == 1
 
 
-@pytest.mark.parametrize("query", ["provider=no-such", "model=no-such", "modell=x", "provider=local&provider=openai"])
-def test_sizes_of_a_model_that_is_not_there_are_refused(api: Api, query: str) -> None:
-    assert api.get(f"images/generate/sizes?{query}").status_code == 422
+def test_sizes_of_a_model_that_is_not_there_are_refused(api: Api) -> None:
+    for query in ("provider=no-such", "model=no-such", "modell=x", "provider=local&provider=openai"):
+        assert api.get(f"images/generate/sizes?{query}").status_code == 422, query

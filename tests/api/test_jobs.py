@@ -68,9 +68,9 @@ def test_jobs_are_listed_by_state(api: Api, work: Work) -> None:
         assert page["total"] == len(wanted)
 
 
-@pytest.mark.parametrize("query", ["status=done", "status=", "limit=0", "cursor=x", "count=yes", "organisation=2"])
-def test_an_unknown_value_is_refused(api: Api, query: str) -> None:
-    assert api.get(f"jobs?{query}").status_code == 422
+def test_an_unknown_value_is_refused(api: Api) -> None:
+    for query in ("status=done", "status=", "limit=0", "cursor=x", "count=yes", "organisation=2"):
+        assert api.get(f"jobs?{query}").status_code == 422, query
 
 
 def test_a_list_costs_the_same_queries_however_long_it_is(api: Api, count_queries: Callable[..., int]) -> None:
@@ -123,15 +123,15 @@ def test_money_has_six_places(api: Api, work: Work) -> None:
     assert cost == {"estimated": "1.234567", "actual": "0.000042", "currency": "USD"}
 
 
-@pytest.mark.parametrize("path", ["jobs/{}", "jobs/{}/events", "images/generate/status/{}"])
-def test_another_organisations_job_is_not_there(api: Api, other: Api, path: str) -> None:
+def test_another_organisations_job_is_not_there(api: Api, other: Api) -> None:
     theirs = api.make()["id"]
 
     assert api.get("jobs?count=1").get_json()["total"] == 1
     assert other.get("jobs?count=1").get_json() == {"items": [], "next_cursor": None, "total": 0}
-    answer = other.get(path.format(theirs))
-    assert answer.status_code == 404
-    assert answer.get_json() == other.get(path.format("0198f2a4-5b6c-7d8e-9f01-23456789abcd")).get_json()
+    for path in ("jobs/{}", "jobs/{}/events", "images/generate/status/{}"):
+        answer = other.get(path.format(theirs))
+        assert answer.status_code == 404
+        assert answer.get_json() == other.get(path.format("0198f2a4-5b6c-7d8e-9f01-23456789abcd")).get_json()
 
 
 def test_events_of_a_finished_job_are_told_from_the_first_and_the_stream_ends(api: Api, work: Work) -> None:
@@ -208,12 +208,12 @@ def test_events_arrive_as_they_happen(api: Api, work: Work) -> None:
     assert [event["seq"] for event in told] == list(range(1, len(told) + 1))
 
 
-@pytest.mark.parametrize("where", ["after=-1", "after=x", "after=1&after=2", "from=1"])
-def test_a_stream_begins_at_a_number(api: Api, where: str) -> None:
-    accepted = api.make()
+def test_a_stream_begins_at_a_number(api: Api) -> None:
+    address = f"jobs/{api.make()['id']}/events"
 
-    assert api.get(f"jobs/{accepted['id']}/events?{where}").status_code == 422
-    assert api.get(f"jobs/{accepted['id']}/events", headers={"Last-Event-ID": "x"}).status_code == 422
+    for where in ("after=-1", "after=x", "after=1&after=2", "from=1"):
+        assert api.get(f"{address}?{where}").status_code == 422, where
+    assert api.get(address, headers={"Last-Event-ID": "x"}).status_code == 422
 
 
 def test_states_are_those_of_the_table(api: Api) -> None:

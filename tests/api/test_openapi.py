@@ -116,16 +116,16 @@ def test_a_document_that_is_known_already_is_not_sent_again(app: Flask, ann: Per
     assert (again.status_code, again.data) == (304, b"")
 
 
-@pytest.mark.parametrize(
-    "authorization",
-    [None, "Bearer", "Bearer ", "Bearer wrong", "Basic YTpi", "bearer " + "x" * 100_000, "Token {token}"],
-)
-def test_nothing_is_read_without_a_token(app: Flask, api: Api, authorization: str | None, document: Any) -> None:
+NO_KEYS = (None, "Bearer", "Bearer ", "Bearer wrong", "Basic YTpi", "bearer " + "x" * 100_000, "Token {token}")
+
+
+def test_nothing_is_read_without_a_token(app: Flask, api: Api, document: dict[str, Any]) -> None:
     token = api.headers["Authorization"].split()[1]
-    headers = {} if authorization is None else {"Authorization": authorization.format(token=token)}
-    for method, path, _ in _operations(document):
-        if method == "get":
-            response = app.test_client().get(path.replace("{", "").replace("}", ""), headers=headers)
+    paths = [path.replace("{", "").replace("}", "") for method, path, _ in _operations(document) if method == "get"]
+    for authorization in NO_KEYS:
+        headers = {} if authorization is None else {"Authorization": authorization.format(token=token)}
+        for path in paths:
+            response = app.test_client().get(path, headers=headers)
 
             assert (response.status_code, response.mimetype) == (401, "application/problem+json"), path
             assert response.headers["WWW-Authenticate"].startswith("Bearer")
