@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import func, select
+from sqlalchemy.exc import OperationalError
 
 from imagegen.core.errors import ErrorKind
 from imagegen.core.text import N_
@@ -18,7 +21,7 @@ from imagegen.engine import pictures, states
 from imagegen.engine.claims import Claim
 from imagegen.extensions import db, runtime
 from imagegen.imaging.errors import ImagingError
-from imagegen.models import Attempt, Job, Shot, UnitOfWork, User, writes
+from imagegen.models import Attempt, Job, Shot, UnitOfWork, User, attempt_shots, writes
 from imagegen.models.columns import db_now
 from imagegen.models.states import AttemptStatus, ShotStatus
 from imagegen.providers.base import ImageRequest, ImageResult, Provider, Usage
@@ -28,6 +31,9 @@ from imagegen.services.library import StoredFiles
 from imagegen.storage.errors import StorageError
 
 log = structlog.get_logger(__name__)
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,26 @@ RETRIES: dict[ErrorKind, RetryRule] = {
     ErrorKind.TIMEOUT: RetryRule(tries=3, first_wait=1, longest_wait=20),
 }
 """Only what the provider has certainly not taken on is called again; other kinds end the shot at once."""
+
+
+PATIENCE = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
+"""Seconds between tries to write down what a provider has answered while the database is busy or away."""
+
+
+def _patiently(write: Callable[P, R]) -> Callable[P, R]:
+    """Run `write` again while the database cannot take it: an answer that was paid for must not get lost."""
+
+    @functools.wraps(write)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        for wait in PATIENCE:
+            try:
+                return write(*args, **kwargs)
+            except OperationalError as error:
+                log.warning("attempt.database_failed", error=str(error.orig), again_in=wait)
+                time.sleep(wait)
+        return write(*args, **kwargs)
+
+    return run
 
 
 def run(claim: Claim) -> None:
@@ -103,7 +129,8 @@ def store(claim: Claim, result: ImageResult) -> None:
             kept = pictures.keep(claim, payload.data, Path(folder))
             _deliver(claim, kept, seed=payload.seed, facts=facts)
     except ImagingError as error:
-        _billed_without_picture(claim, result.usage, ErrorKind.BAD_ANSWER, str(error), facts)
+        kind = ErrorKind.BAD_ANSWER if error.about_the_picture else ErrorKind.INTERNAL
+        _billed_without_picture(claim, result.usage, kind, error.message, facts)
     except StorageError as error:
         log.error("attempt.not_stored", error=str(error), shot=claim.shot_id)
         _billed_without_picture(claim, result.usage, ErrorKind.INTERNAL, error.message, facts)
@@ -117,6 +144,7 @@ def _facts_of(result: ImageResult) -> dict[str, Any]:
     }
 
 
+@_patiently
 @writes
 def _deliver(uow: UnitOfWork, claim: Claim, kept: StoredFiles, *, seed: int | None, facts: dict[str, Any]) -> None:
     locked = states.lock(uow, shot_id=claim.shot_id, fence=claim.fence)
@@ -130,6 +158,7 @@ def _deliver(uow: UnitOfWork, claim: Claim, kept: StoredFiles, *, seed: int | No
     states.move(uow, shot=shot, job=job, to=ShotStatus.SUCCEEDED, actual_micro=cost)
 
 
+@_patiently
 @writes
 def _billed_without_picture(
     uow: UnitOfWork, claim: Claim, usage: Usage | None, kind: ErrorKind, message: str, facts: dict[str, Any]
@@ -190,6 +219,7 @@ def fail(claim: Claim, error: ProviderError) -> None:
         _not_made(claim, error, facts)
 
 
+@_patiently
 @writes
 def _not_made(uow: UnitOfWork, claim: Claim, error: ProviderError, facts: dict[str, Any]) -> None:
     locked = states.lock(uow, shot_id=claim.shot_id, fence=claim.fence)
@@ -231,22 +261,30 @@ def _seconds_to_wait(error: ProviderError, tries: int) -> float | None:
 
 STOPPED = N_("The studio was stopped while the provider was drawing.")
 LOST = N_("The studio lost touch with this call: it was sent, and no answer came back.")
-
+CRASHED = N_("The studio made a mistake while the provider was drawing.")
+GIVEN_UP = N_("The studio tried several times to work on this picture and failed each time.")
 
 MOST_LOSSES = 3
-"""A drawing of our own that takes its worker down this often is given up."""
+"""A shot whose calls got lost this often before anything was sent, or that took our own pen down, is given up."""
 
 
-def abandon(claim: Claim, *, message: str) -> None:
-    """End a call that nobody will hear the end of: given back if nothing was sent, else its fate is unknown."""
-    try:
-        shot = db.session.get_one(Shot, claim.shot_id)
-        attempt = db.session.get_one(Attempt, claim.attempt_id)
-        unsent = attempt.status == AttemptStatus.PREPARED
-        repeatable = unsent or (_draws_here(shot.provider) and shot.tries < MOST_LOSSES)
-    finally:
-        db.session.remove()
-    _abandon(claim, message=message, repeatable=repeatable)
+@writes
+def abandon(uow: UnitOfWork, claim: Claim, *, message: str) -> None:
+    """End a call that nobody will hear the end of: given back if nothing was sent, else its fate is unknown.
+
+    How far it got is read under the shot's lock: the thread that makes the call may be about to send it.
+    """
+    locked = states.lock(uow, shot_id=claim.shot_id, fence=claim.fence)
+    if locked is None:
+        return
+    shot, job = locked
+    attempt = uow.get_one(Attempt, claim.attempt_id)
+    if attempt.status == AttemptStatus.PREPARED or _draws_here(attempt.provider):
+        _give_back(uow, claim, shot, job, message)
+        return
+    told = {"error_kind": ErrorKind.UNKNOWN, "error_message": message}
+    _end_attempt(uow, claim, AttemptStatus.UNKNOWN, told)
+    states.move(uow, shot=shot, job=job, to=ShotStatus.UNKNOWN, **told)
 
 
 def _draws_here(provider_id: str) -> bool:
@@ -254,16 +292,34 @@ def _draws_here(provider_id: str) -> bool:
     return any(provider.id == provider_id and provider.built_in for provider in runtime.providers.providers())
 
 
-@writes
-def _abandon(uow: UnitOfWork, claim: Claim, *, message: str, repeatable: bool) -> None:
-    locked = states.lock(uow, shot_id=claim.shot_id, fence=claim.fence)
-    if locked is None:
-        return
-    shot, job = locked
-    if repeatable:
-        _end_attempt(uow, claim, AttemptStatus.NOT_SENT, {"error_message": message})
+def _give_back(uow: UnitOfWork, claim: Claim, shot: Shot, job: Job, message: str) -> None:
+    stopped = message == STOPPED
+    _end_attempt(
+        uow,
+        claim,
+        AttemptStatus.NOT_SENT,
+        {"error_kind": None if stopped else ErrorKind.INTERNAL, "error_message": message},
+    )
+    losses = _losses(uow, shot)
+    if stopped:
         states.move(uow, shot=shot, job=job, to=ShotStatus.WAITING)
-        return
-    told = {"error_kind": ErrorKind.UNKNOWN, "error_message": message}
-    _end_attempt(uow, claim, AttemptStatus.UNKNOWN, told)
-    states.move(uow, shot=shot, job=job, to=ShotStatus.UNKNOWN, **told)
+    elif losses < MOST_LOSSES:
+        states.move(uow, shot=shot, job=job, to=ShotStatus.WAITING, not_before=db_now(losses))
+    else:
+        told = {"error_kind": ErrorKind.INTERNAL, "error_message": GIVEN_UP}
+        states.move(uow, shot=shot, job=job, to=ShotStatus.FAILED, **told)
+        ledger.release(uow, shot=shot)
+
+
+def _losses(uow: UnitOfWork, shot: Shot) -> int:
+    """Return how many calls for `shot` came to nothing by our own fault."""
+    query = (
+        select(func.count(Attempt.id))
+        .join(attempt_shots, attempt_shots.c.attempt_id == Attempt.id)
+        .where(
+            attempt_shots.c.shot_id == shot.id,
+            Attempt.status == AttemptStatus.NOT_SENT,
+            Attempt.error_kind == ErrorKind.INTERNAL,
+        )
+    )
+    return uow.scalar(query) or 0

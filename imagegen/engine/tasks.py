@@ -7,12 +7,12 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
 
 import structlog
 from redis import RedisError
+from sqlalchemy.exc import SQLAlchemyError
 
 from imagegen.core.ids import new_id
 from imagegen.engine import attempts, claims, dispatch
@@ -57,7 +57,7 @@ class Crew:
 
     def work(self) -> None:
         """Keep the slots full until nothing is claimable, the time is up or the worker is told to stop."""
-        signal.signal(signal.SIGTERM, self._on_terminate)
+        before = signal.signal(signal.SIGTERM, self._on_terminate)
         duties = [
             threading.Thread(target=in_app_context(duty), name=duty.__name__, daemon=True)
             for duty in (self._listen, self._keep_leases)
@@ -65,20 +65,34 @@ class Crew:
         for duty in duties:
             duty.start()
         pool = ThreadPoolExecutor(self.slots, thread_name_prefix="slot")
-        until = time.monotonic() + LONGEST_RUN
-        with system_scope():
-            while not self._stopping.is_set() and time.monotonic() < until:
-                self._stirred.clear()
-                self._fill(pool)
-                wait = self._seconds_to_wait()
-                if wait is None:
-                    break
-                self._stirred.wait(wait)
-            else:
-                self._hand_over()
+        try:
+            with system_scope():
+                self._keep_full(pool)
+        finally:
             self._finish(pool)
-        for duty in duties:
-            duty.join()
+            for duty in duties:
+                duty.join()
+            signal.signal(signal.SIGTERM, before)
+
+    def _keep_full(self, pool: ThreadPoolExecutor) -> None:
+        until = time.monotonic() + LONGEST_RUN
+        while not self._stopping.is_set() and time.monotonic() < until:
+            self._stirred.clear()
+            wait = self._turn(pool)
+            if wait is None:
+                return
+            self._stirred.wait(wait)
+        self._hand_over()
+
+    def _turn(self, pool: ThreadPoolExecutor) -> float | None:
+        """Fill the free slots; return how long to wait for more, in seconds, None if there is nothing to wait for."""
+        try:
+            self._fill(pool)
+            return self._seconds_to_wait()
+        except SQLAlchemyError:
+            # The database is busy or away. What runs here goes on; what waits is found by a later wake-up.
+            log.exception("task.database_failed")
+            return POLL_SECONDS if self._claims else None
 
     def _on_terminate(self, _signal: int, _frame: FrameType | None) -> None:
         self._stopping.set()
@@ -92,7 +106,7 @@ class Crew:
             if claim is None:
                 return
             with self._lock:
-                self._claims[claim.shot_id] = claim
+                self._claims[claim.attempt_id] = claim
             pool.submit(in_app_context(self._run), claim)
 
     def _run(self, claim: Claim) -> None:
@@ -100,13 +114,22 @@ class Crew:
             with system_scope():
                 attempts.run(claim)
         except Exception:
-            # The shot keeps its lease until that runs out; the sweeper then finds out how far it got.
             log.exception("slot.failed", shot=claim.shot_id)
+            self._abandon(claim, attempts.CRASHED)
         finally:
             db.session.remove()
             with self._lock:
-                self._claims.pop(claim.shot_id, None)
+                # By the attempt: the shot itself may have been given back and claimed again by now.
+                self._claims.pop(claim.attempt_id, None)
             self._stirred.set()
+
+    def _abandon(self, claim: Claim, message: str) -> None:
+        try:
+            with system_scope():
+                attempts.abandon(claim, message=message)
+        except Exception:
+            # The shot keeps its lease until that runs out; the sweeper then finds out how far it got.
+            log.exception("slot.not_abandoned", shot=claim.shot_id)
 
     def _seconds_to_wait(self) -> float | None:
         """Return how long to wait for something to claim, in seconds; None if nothing is left to wait for."""
@@ -136,7 +159,7 @@ class Crew:
         with self._lock:
             left = list(self._claims.values())
         for claim in left:
-            attempts.abandon(claim, message=attempts.STOPPED)
+            self._abandon(claim, attempts.STOPPED)
         self._over.set()
         pool.shutdown(wait=False, cancel_futures=True)
         if left:
@@ -160,16 +183,14 @@ class Crew:
         """Renew the leases of what runs here, so that nobody else takes it over."""
         while not self._over.wait(runtime.settings.heartbeat_seconds):
             with self._lock:
-                held = list(self._claims)
+                held = [claim.shot_id for claim in self._claims.values()]
             if held:
-                self._try(lambda held=held: self._renew(held))  # type: ignore[misc]
+                self._renew(held)
 
     def _renew(self, held: list[int]) -> None:
-        with system_scope():
-            claims.keep(owner=self.owner, shot_ids=held, lease_seconds=self.lease_seconds)
-
-    def _try(self, duty: Callable[[], None]) -> None:
         try:
-            duty()
+            with system_scope():
+                claims.keep(owner=self.owner, shot_ids=held, lease_seconds=self.lease_seconds)
         except Exception:
+            # One beat may be missed; a thread that ended would miss all of them.
             log.exception("task.heartbeat_failed")
