@@ -110,6 +110,13 @@ def keep(uow: UnitOfWork, *, owner: str, shot_ids: Collection[int], lease_second
     )
 
 
+def due() -> int:
+    """Return how many shots could be claimed now."""
+    count = db.session.scalar(select(func.count(Shot.id)).where(_claimable())) or 0
+    db.session.rollback()
+    return count
+
+
 def seconds_to_next() -> float | None:
     """Return in how many seconds the next waiting shot may be claimed (0 if one may be now), None without any."""
     row = db.session.execute(

@@ -10,6 +10,7 @@ from rq import Queue
 from rq.exceptions import DuplicateJobError
 from rq.serializers import JSONSerializer
 from sqlalchemy import select, update
+from sqlalchemy.exc import SQLAlchemyError
 
 from imagegen.core.clock import now
 from imagegen.extensions import db, runtime
@@ -42,7 +43,7 @@ def submit(
             plan=plan,
             idempotency_key=idempotency_key,
         )
-    _send(f"{generation.WAKE}-{job.public_id}", shots=job.total)
+    _send(f"{generation.WAKE}-{job.public_id}", count=wake_ups(job.total))
     return job
 
 
@@ -50,7 +51,13 @@ def relay() -> int:
     """Send what the outbox still holds; return how many rows. The sweeper's half of `submit`."""
     names = db.session.scalars(select(Outbox.name).where(Outbox.sent_at.is_(None)).order_by(Outbox.id)).all()
     db.session.rollback()
-    return sum(_send(name, shots=1) for name in names)
+    return sum(_send(name, count=wake_ups(1)) for name in names)
+
+
+def wake_ups(shots: int) -> int:
+    """Return how many tasks `shots` keep busy: every worker that there is, and more where their slots don't do."""
+    settings = runtime.settings
+    return max(min(shots, settings.workers), math.ceil(shots / settings.shots_per_worker))
 
 
 def wake(name: str, *, count: int = 1) -> None:
@@ -65,16 +72,14 @@ def wake(name: str, *, count: int = 1) -> None:
     runtime.redis.publish(WAKE_CHANNEL, name)
 
 
-def _send(name: str, *, shots: int) -> bool:
-    settings = runtime.settings
-    count = max(min(shots, settings.workers), math.ceil(shots / settings.shots_per_worker))
+def _send(name: str, *, count: int) -> bool:
     try:
         wake(name, count=count)
-    except RedisError as error:
-        # Nothing is lost: the row stays unsent, and the sweeper tries again.
-        log.warning("dispatch.redis_unreachable", error=str(error), name=name)
+        _mark_sent(name=name)
+    except (RedisError, SQLAlchemyError) as error:
+        # Nothing is lost: the job is written, its row stays unsent, and the sweeper tries again.
+        log.warning("dispatch.not_sent", error=str(error), name=name)
         return False
-    _mark_sent(name=name)
     return True
 
 

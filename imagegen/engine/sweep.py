@@ -38,17 +38,25 @@ def _take_back() -> int:
     ).all()
     db.session.remove()
     for shot_id, organisation_id, fence, attempt_id in rows:
-        attempts.abandon(Claim(shot_id, attempt_id, organisation_id, fence), message=attempts.LOST)
+        try:
+            attempts.abandon(Claim(shot_id, attempt_id, organisation_id, fence), message=attempts.LOST)
+        except Exception:
+            # One that can't be settled must not keep the others from it.
+            log.exception("sweep.not_taken_back", shot=shot_id)
     return len(rows)
 
 
 def _wake_if_due() -> int:
-    """Queue a wake-up if something may be claimed now, whatever Redis remembers."""
-    due = claims.seconds_to_next()
-    if due is None or due > 0:
+    """Queue wake-ups if something may be claimed now and none wait in Redis, whatever that remembers."""
+    due = claims.due()
+    if not due:
         return 0
     try:
-        dispatch.wake(f"sweep-{new_id()}")
+        if dispatch.queue().count:
+            return 0
+        count = dispatch.wake_ups(due)
+        dispatch.wake(f"sweep-{new_id()}", count=count)
     except RedisError as error:
         log.warning("sweep.redis_unreachable", error=str(error))
-    return 1
+        return 0
+    return count

@@ -79,12 +79,19 @@ def _narrow(state: ORMExecuteState) -> None:
     if scope == SYSTEM or state.is_column_load or state.is_relationship_load:
         return
     if scope is None:
-        if any(issubclass(mapper.class_, OrganisationOwned) for mapper in state.all_mappers):
+        if _concerns_owned(state):
             raise ScopeMissing("an organisation's rows were asked for outside any scope")
         return
+    if state.is_insert and _concerns_owned(state):
+        # Criteria narrow no INSERT; rows that are added to the session are checked when they are written.
+        raise ScopeMissing("an organisation's rows are added through the session")
     state.statement = state.statement.options(
         with_loader_criteria(OrganisationOwned, lambda cls: cls.organisation_id == scope, include_aliases=True)
     )
+
+
+def _concerns_owned(state: ORMExecuteState) -> bool:
+    return any(issubclass(mapper.class_, OrganisationOwned) for mapper in state.all_mappers)
 
 
 @event.listens_for(Session, "before_flush")

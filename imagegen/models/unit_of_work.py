@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from imagegen.extensions import db
+from imagegen.extensions import Model, db
 from imagegen.models.connection import WRITES
 
 P = ParamSpec("P")
@@ -24,7 +24,8 @@ R = TypeVar("R")
 
 _open: ContextVar[bool] = ContextVar("unit_of_work_open", default=False)
 
-_SERIALISATION_FAILURES = ("40001", "40P01")
+_WORTH_ANOTHER_TRY = ("40001", "40P01", "23505")
+"""Serialisation failure, deadlock, and a unique key that another transaction took after we had looked."""
 
 
 class UnitOfWork(Session):
@@ -42,6 +43,11 @@ class UnitOfWork(Session):
     def after_commit(self, function: Callable[[], None]) -> None:
         """Call `function` once the commit is through; never when it is rolled back."""
         self._after_commit.append(function)
+
+    def alone(self, table: type[Model]) -> None:
+        """Let nobody else write to `table` until the end. SQLite has only one writer at a time anyway."""
+        if self.get_bind().dialect.name == "postgresql":
+            self.execute(text(f"LOCK TABLE {table.__tablename__} IN SHARE ROW EXCLUSIVE MODE"))
 
     def finish(self) -> None:
         """Write what was left for the end, and commit."""
@@ -75,7 +81,7 @@ def unit_of_work() -> Iterator[UnitOfWork]:
 
 
 def writes(function: Callable[Concatenate[UnitOfWork, P], R]) -> Callable[P, R]:
-    """Run `function` in a unit of work, given as its first argument; once more on a serialisation failure.
+    """Run `function` in a unit of work, given as its first argument; once more if another one came between.
 
     So `function` must do nothing but write rows: no network, no files.
     """
@@ -86,7 +92,7 @@ def writes(function: Callable[Concatenate[UnitOfWork, P], R]) -> Callable[P, R]:
             with unit_of_work() as uow:
                 return function(uow, *args, **kwargs)
         except DBAPIError as error:
-            if getattr(error.orig, "sqlstate", None) not in _SERIALISATION_FAILURES:
+            if getattr(error.orig, "sqlstate", None) not in _WORTH_ANOTHER_TRY:
                 raise
         with unit_of_work() as uow:
             return function(uow, *args, **kwargs)

@@ -78,6 +78,7 @@ def set_up(*, email: str, password: str, name: str, organisation: str) -> User:
 
 @writes
 def _set_up(uow: UnitOfWork, *, email: str, password_hash: str, name: str, organisation: str) -> User:
+    uow.alone(User)
     if uow.scalar(select(exists().where(User.id > 0))):
         raise Conflict(N_("The studio has been set up already. Sign in instead."))
     user = User(email=email, name=name, password_hash=password_hash, is_operator=True)
