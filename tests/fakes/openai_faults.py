@@ -1,6 +1,7 @@
 """Ways in which an image service can fail, by name. A fault is `"401"` or `{"kind": "429", "retry_after": "2"}`.
 
-Options that some read: `retry_after`, `retry_after_ms`, `message`, `seconds` (between two bytes of a drip).
+`none` is no fault: it gives one request a `latency` of its own. Options that some read: `retry_after`,
+`retry_after_ms`, `message`, `seconds` (between two bytes of a drip).
 `BILLED` names those after which the service has made, and charged for, what was asked.
 """
 
@@ -37,9 +38,7 @@ def _status(status: int, message: str, kind: str, code: str | None = None, **mor
     def apply(handler: Handler, fault: Fault, _answer: Answer) -> None:
         names = {"retry-after": fault.get("retry_after"), "retry-after-ms": fault.get("retry_after_ms")}
         headers = {name: str(value) for name, value in names.items() if value is not None}
-        text = fault.get("message", message).replace(
-            "{authorization}", handler.headers["Authorization"] or ""
-        )
+        text = fault.get("message", message).replace("{authorization}", handler.headers["Authorization"] or "")
         handler.send_json(status, error_body(text, kind, code, **more), headers)
 
     return apply
@@ -55,9 +54,7 @@ def _changed(change: Callable[[Answer], None]) -> _Apply:
 
 def _raw(body: bytes, content_type: str, status: int = 200, **headers: str) -> _Apply:
     def apply(handler: Handler, _fault: Fault, _answer: Answer) -> None:
-        handler.send_bytes(
-            status, body, content_type, {name.replace("_", "-"): v for name, v in headers.items()}
-        )
+        handler.send_bytes(status, body, content_type, {name.replace("_", "-"): v for name, v in headers.items()})
 
     return apply
 
@@ -119,13 +116,10 @@ _Apply = Callable[["Handler", Fault, Answer], None]
 _USER_ERROR = "image_generation_user_error"
 
 FAULTS: dict[str, _Apply] = {
-    "401": _status(
-        401, "Incorrect API key provided: {authorization}.", "invalid_request_error", "invalid_api_key"
-    ),
+    "none": _changed(lambda answer: None),
+    "401": _status(401, "Incorrect API key provided: {authorization}.", "invalid_request_error", "invalid_api_key"),
     "403": _status(403, "You may not do this.", "invalid_request_error"),
-    "403_verification": _status(
-        403, "Your organization must be verified to use the model.", "invalid_request_error"
-    ),
+    "403_verification": _status(403, "Your organization must be verified to use the model.", "invalid_request_error"),
     "400": _status(400, "Unknown parameter: 'style'.", "invalid_request_error", "unknown_parameter"),
     "400_moderation": _status(
         400,
@@ -153,9 +147,7 @@ FAULTS: dict[str, _Apply] = {
     "not_a_picture": _changed(_not_a_picture),
     "address": _changed(_address),
     "no_usage": _changed(lambda answer: answer.pop("usage", None)),
-    "broken_usage": _changed(
-        lambda answer: answer.update(usage={"input_tokens": -1, "output_tokens": "many"})
-    ),
+    "broken_usage": _changed(lambda answer: answer.update(usage={"input_tokens": -1, "output_tokens": "many"})),
     "hang": _hang,
     "drip": _drip,
     "drip_headers": _drip_headers,
@@ -167,6 +159,7 @@ FAULTS: dict[str, _Apply] = {
 
 BILLED = frozenset(
     {
+        "none",
         *("broken_base64", "empty_data", "no_data", "wrong_count", "not_a_picture", "address", "no_usage"),
         *("broken_usage", "html", "broken_json", "list", "packed", "endless"),
         *("hang", "drip", "drip_headers", "cut", "cut_before"),
