@@ -63,6 +63,8 @@ def identity() -> Identity:
 
 def init_app(app: Flask) -> None:
     """Find out who asks before every request, and hold every route to what it says of itself."""
+    # A picture's late answer must not bring back the cookie of before the sign-in; `_by_session` renews it.
+    app.config["SESSION_REFRESH_EACH_REQUEST"] = False
     login_manager.session_protection = None
     login_manager.request_loader(lambda _request: getattr(g.get("identity"), "user", None))
     app.before_request(_identify)
@@ -112,6 +114,7 @@ def _by_session() -> Identity | None:
         return None
     if row.seen_at < now() - accounts.SEEN_EVERY:
         accounts.note_seen(session_id=row.id)
+        session.modified = True  # the cookie lives on with its row
     return Identity(user=row.user, membership=membership, session=row, token=None)
 
 

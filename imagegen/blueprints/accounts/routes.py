@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 from flask import Blueprint, abort, redirect, render_template, request, url_for
@@ -40,7 +41,7 @@ def sign_in_now() -> ResponseReturnValue:
         user = accounts.authenticate(email=str(form["email"]), password=request.form.get("password", ""))
     except StudioError as error:
         return page("accounts/sign_in.html", status=422, form=form, error=said(error.message), signed_out=False)
-    auth.begin_session(user, remember=bool(form["remember"]))
+    _end_streams_with(lambda: auth.begin_session(user, remember=bool(form["remember"])))
     return redirect(auth.safe_next(str(form["next"])), 303)
 
 
@@ -48,11 +49,17 @@ def sign_in_now() -> ResponseReturnValue:
 @access.public
 def sign_out() -> ResponseReturnValue:
     """End the session, and every stream that it has open here."""
-    row = auth.current_session()
-    auth.end_session()
-    if row is not None:
-        hub().close_session(row.id)
+    _end_streams_with(auth.end_session)
     return redirect(url_for("accounts.sign_in", out=1), 303)
+
+
+def _end_streams_with(end_session: Callable[[], None]) -> None:
+    """End the session that this browser has, if any, and the streams of its pages."""
+    row = auth.current_session()
+    session_id = row.id if row is not None else None
+    end_session()
+    if session_id is not None:
+        hub().close_session(session_id)
 
 
 @blueprint.post("/organisation")
