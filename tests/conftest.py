@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
 import tempfile
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -28,6 +31,8 @@ from imagegen.services import accounts
 from imagegen.settings import Settings
 
 PASSWORD = "a long enough password"
+POSTGRESQL = os.environ.get("TEST_DATABASE_URL", "")
+"""Where to run the tests on PostgreSQL instead of SQLite: `postgresql://user:password@host/postgres`."""
 
 
 @pytest.fixture(scope="session")
@@ -86,6 +91,40 @@ def data_folder(tmp_path: Path, migrated_database: Path) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def postgresql_template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The name of an empty, migrated database on the server of TEST_DATABASE_URL, to be copied."""
+    name = f"studio_{uuid.uuid4().hex}"
+    with psycopg.connect(POSTGRESQL, autocommit=True) as server:
+        server.execute(f"CREATE DATABASE {name}")
+        folder = tmp_path_factory.mktemp("migrated")
+        url = _with_database(name)
+        app = create_app(Settings(studio_data_dir=folder, secret_key=SecretStr("k"), database_url=url))
+        with app.app_context():
+            upgrade()
+            db.engine.dispose()
+        yield name
+        server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _with_database(name: str) -> str:
+    return POSTGRESQL.rsplit("/", 1)[0] + f"/{name}"
+
+
+@pytest.fixture
+def database_values(request: pytest.FixtureRequest) -> Iterator[dict[str, object]]:
+    """The setting of an empty, migrated database: none for SQLite, which lies in the data folder."""
+    if not POSTGRESQL:
+        yield {}
+        return
+    template = request.getfixturevalue("postgresql_template")
+    name = f"studio_{uuid.uuid4().hex}"
+    with psycopg.connect(POSTGRESQL, autocommit=True) as server:
+        server.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        yield {"database_url": _with_database(name)}
+        server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
 @pytest.fixture
 def settings_values() -> dict[str, object]:
     """Settings beside the defaults; a test module overrides this fixture to choose its own."""
@@ -93,10 +132,15 @@ def settings_values() -> dict[str, object]:
 
 
 @pytest.fixture
-def settings(data_folder: Path, redis_url: str, settings_values: dict[str, object]) -> Settings:
+def settings(
+    data_folder: Path,
+    redis_url: str,
+    database_values: dict[str, object],
+    settings_values: dict[str, object],
+) -> Settings:
     """Settings of an app that has everything it needs, and nothing from this machine's environment."""
     values = {"studio_data_dir": data_folder, "secret_key": SecretStr("test key"), "redis_url": redis_url}
-    return Settings(**(values | settings_values))
+    return Settings(**(values | database_values | settings_values))
 
 
 @pytest.fixture
