@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from flask import Flask, current_app, g, redirect, request, session, url_for
+from flask import Flask, Response, current_app, g, redirect, request, session, url_for
+from flask.sessions import SecureCookieSessionInterface, SessionMixin
 from flask.typing import ResponseReturnValue
 
 from imagegen.core.clock import now
@@ -21,6 +22,17 @@ from imagegen.web.htmx import wants_partial
 
 SECRET = "sid"  # noqa: S105 - the name of an entry in the cookie
 _TOKEN_SEEN_EVERY = timedelta(minutes=1)
+
+
+class CookieSessions(SecureCookieSessionInterface):
+    """Flask's sessions, but for answers that never change: with `Vary: Cookie` a browser would ask for every picture
+    again whenever its cookie is another."""
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        """Put the session into its cookie if it has changed."""
+        if response.cache_control.immutable:
+            session.accessed = False
+        super().save_session(app, session, response)
 
 
 class SignInNeeded(StudioError):
@@ -63,6 +75,7 @@ def identity() -> Identity:
 
 def init_app(app: Flask) -> None:
     """Find out who asks before every request, and hold every route to what it says of itself."""
+    app.session_interface = CookieSessions()
     # A picture's late answer must not bring back the cookie of before the sign-in; `_by_session` renews it.
     app.config["SESSION_REFRESH_EACH_REQUEST"] = False
     login_manager.session_protection = None

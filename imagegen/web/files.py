@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from flask import Response, request, send_file, session
+from flask import Response, request, send_file
 
 from imagegen.core.errors import NotFound
 from imagegen.core.text import N_
@@ -59,8 +59,6 @@ def _send(image: Image, key: str, mime_type: str, *, tag: str, download: bool) -
         response = _body(key, mime_type, tag)
     response.set_etag(tag)
     response.headers["Cache-Control"] = _FOREVER
-    # Flask would add `Vary: Cookie`, and a browser fetch every picture again after the next sign-in.
-    session.accessed = False
     response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
     kind = "attachment" if download else "inline"
     response.headers["Content-Disposition"] = f"{kind}; filename*=UTF-8''{quote(image.filename, safe='')}"
