@@ -51,6 +51,9 @@ class Identity:
         self.role: str = membership.role
         self.session = session
         self.token = token
+        # Plain values: the page that says that the database is gone can't ask it for them.
+        self.language: str | None = user.language
+        self.time_zone: str = user.time_zone or membership.organisation.time_zone
 
     @property
     def rights(self) -> frozenset[Right]:

@@ -21,15 +21,15 @@ def init_app(app: Flask, babel: Babel) -> None:
 def choose() -> str:
     """Return the person's language, else the browser's best, else English."""
     identity = g.get("identity")
-    if identity is not None and identity.user.language in LANGUAGES:
-        return str(identity.user.language)
+    if identity is not None and identity.language in LANGUAGES:
+        return str(identity.language)
     return request.accept_languages.best_match(LANGUAGES) or "en"
 
 
 def time_zone() -> str | None:
     """Return the person's time zone, else the organisation's."""
     identity = g.get("identity")
-    return (identity.user.time_zone or identity.organisation.time_zone) if identity is not None else None
+    return str(identity.time_zone) if identity is not None else None
 
 
 def said(text: str) -> str:
