@@ -18,7 +18,7 @@ from imagegen.providers.prices import PriceTable
 from imagegen.providers.registry import ProviderRegistry
 from imagegen.settings import PROJECT_ROOT, Settings
 from imagegen.storage.registry import create_storage
-from imagegen.web import auth, errors, filters, headers, language, logs, serving, sse
+from imagegen.web import assets, auth, errors, filters, headers, language, logs, serving, sse
 
 __all__ = ["create_app", "models"]
 
@@ -29,7 +29,7 @@ IMAGING_CHILDREN = 2
 def create_app(settings: Settings | None = None) -> Flask:
     """Return the studio as a WSGI app; raises SettingsError with a sentence if a setting is wrong."""
     settings = settings or Settings.load()
-    app = Flask(__name__, template_folder=PROJECT_ROOT / "templates", static_folder=PROJECT_ROOT / "static")
+    app = Flask(__name__, template_folder=PROJECT_ROOT / "templates", static_folder=None)
     for configure in (
         _configure_settings,
         _configure_logs,
@@ -61,7 +61,6 @@ def _configure_settings(app: Flask, settings: Settings) -> None:
         MAX_CONTENT_LENGTH=1024 * 1024,
         MAX_FORM_MEMORY_SIZE=512 * 1024,
         MAX_FORM_PARTS=200,
-        SEND_FILE_MAX_AGE_DEFAULT=3600,
     )
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
@@ -103,6 +102,7 @@ def _configure_people(app: Flask, settings: Settings) -> None:
 
 def _configure_pages(app: Flask, settings: Settings) -> None:
     language.init_app(app, babel)
+    assets.init_app(app)
     headers.init_app(app)
     filters.init_app(app)
     errors.init_app(app)

@@ -18,6 +18,7 @@ from imagegen.providers.local.provider import LocalProvider
 
 FOLDER = Path(__file__).resolve().parent.parent / "static" / "img"
 QUALITY = 82
+STYLE_SIDE = 160
 
 
 @dataclass(frozen=True)
@@ -33,14 +34,13 @@ class Drawing:
 
 def drawings() -> list[Drawing]:
     """Return everything that is to be drawn."""
-    wanted = [Drawing(f"styles/{style.id}.webp", style.example, 3, 240, 240) for style in styles()]
-    wanted += [Drawing(f"examples/{name}.webp", prompt, 11, 640, 480) for name, prompt in EXAMPLES]
+    wanted = [Drawing(f"examples/{name}.webp", prompt, 11, 480, 600) for name, prompt in EXAMPLES]
     wanted.append(Drawing("models/local.webp", "flowing silk ribbons, violet, coral and amber", 5, 112, 112))
     return wanted
 
 
-def draw(provider: LocalProvider, drawing: Drawing) -> None:
-    """Draw one at twice its size, for clean edges, and keep it small."""
+def drawn(provider: LocalProvider, drawing: Drawing) -> Image.Image:
+    """Draw one, larger than it is kept, for clean edges."""
     scale = max(1, 800 // drawing.width)
     request = ImageRequest(
         model=provider.models()[0].id,
@@ -50,13 +50,27 @@ def draw(provider: LocalProvider, drawing: Drawing) -> None:
         height=drawing.height * scale,
     )
     data = provider.generate(request).images[0].data
-    path = FOLDER / drawing.name
+    return Image.open(BytesIO(data)).resize((drawing.width, drawing.height), Image.Resampling.LANCZOS)
+
+
+def keep(picture: Image.Image, name: str) -> None:
+    """Write a picture into the folder, small."""
+    path = FOLDER / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    small = Image.open(BytesIO(data)).resize((drawing.width, drawing.height), Image.Resampling.LANCZOS)
-    small.save(path, "WEBP", quality=QUALITY, method=6)
+    picture.save(path, "WEBP", quality=QUALITY, method=6)
+
+
+def styles_in_a_row(provider: LocalProvider) -> Image.Image:
+    """Draw the styles' pictures side by side: one file, one request."""
+    row = Image.new("RGB", (STYLE_SIDE * len(styles()), STYLE_SIDE))
+    for number, style in enumerate(styles()):
+        drawing = Drawing("", style.example, 3, STYLE_SIDE, STYLE_SIDE)
+        row.paste(drawn(provider, drawing), (number * STYLE_SIDE, 0))
+    return row
 
 
 if __name__ == "__main__":
     provider = LocalProvider(ProviderConfig())
+    keep(styles_in_a_row(provider), "styles.webp")
     for drawing in drawings():
-        draw(provider, drawing)
+        keep(drawn(provider, drawing), drawing.name)

@@ -13,7 +13,7 @@ from imagegen.core.ids import is_id
 from imagegen.core.text import N_
 from imagegen.extensions import db
 from imagegen.models import Event, Image, Job, Organisation, Shot
-from imagegen.models.states import JobStatus
+from imagegen.models.states import JobStatus, ShotStatus
 from imagegen.services.library import Page, decode_cursor, encode_cursor
 
 FEED = 12
@@ -88,13 +88,24 @@ def view(jobs: Sequence[Job], *, with_attempts: bool = False) -> list[JobView]:
 
 
 def view_of_shots(shot_ids: Sequence[int]) -> list[ShotView]:
-    """Return these shots with their pictures."""
+    """Return these shots with their pictures and attempts."""
     query = (
         select(Shot, Image)
         .outerjoin(Image, (Image.shot_id == Shot.id) & Image.deleted_at.is_(None))
         .where(Shot.id.in_(shot_ids), Shot.newest)
+        .options(selectinload(Shot.attempts))
     )
     return [ShotView(shot, image) for shot, image in db.session.execute(query)]
+
+
+def next_in_line(job_ids: Sequence[int], *, each: int) -> Sequence[Shot]:
+    """Return the first `each` waiting shots of each of these jobs."""
+    number = func.row_number().over(partition_by=Shot.job_id, order_by=Shot.slot).label("number")
+    waiting = (
+        select(Shot.id, number).where(Shot.job_id.in_(job_ids), Shot.status == ShotStatus.WAITING, Shot.newest)
+    ).subquery()
+    query = select(Shot).join(waiting, waiting.c.id == Shot.id).where(waiting.c.number <= each)
+    return db.session.scalars(query.order_by(Shot.job_id, Shot.slot)).all()
 
 
 def places_before(job: Job) -> int:

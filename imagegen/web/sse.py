@@ -18,7 +18,7 @@ from dataclasses import field as data_field
 from typing import Any, Literal
 
 import structlog
-from flask import Flask, Response, current_app, render_template, request
+from flask import Flask, Response, current_app, request
 from flask_babel import force_locale
 from redis import RedisError
 
@@ -26,7 +26,7 @@ from imagegen.extensions import EVENTS_CHANNEL, db, runtime
 from imagegen.models import ApiToken, Event, Job, organisation_scope
 from imagegen.models.states import JOB_ENDS
 from imagegen.services import accounts, jobs
-from imagegen.web import contexts
+from imagegen.web import live
 from imagegen.web.auth import identity
 
 log = structlog.get_logger(__name__)
@@ -257,7 +257,7 @@ def draw(events: Sequence[Event], stream: Stream) -> list[tuple[int, bytes]]:
     if stream.format == "json":
         return [(event.seq, message(json.dumps(as_json(event)), id=event.seq)) for event in events]
     with force_locale(stream.language):
-        html = _html(events, user_id=stream.user_id if stream.job_id is None else None)
+        html = live.pieces(events, user_id=stream.user_id if stream.job_id is None else None)
     last = events[-1].organisation_seq
     return [(last, message(html, id=last))]
 
@@ -265,25 +265,6 @@ def draw(events: Sequence[Event], stream: Stream) -> list[tuple[int, bytes]]:
 def as_json(event: Event) -> dict[str, object]:
     """Return an event as the API writes it."""
     return {"seq": event.seq, "type": event.type, **event.data, "created_at": event.created_at.isoformat()}
-
-
-def _html(events: Sequence[Event], *, user_id: int | None) -> str:
-    """Draw what the events changed, as it is now: the same pieces that the page was made of."""
-    shot_ids = list(dict.fromkeys(event.shot_id for event in events if event.shot_id is not None))
-    job_ids = list(dict.fromkeys(event.job_id for event in events))
-    rows = {row.id: row for row in jobs.by_ids(job_ids)}
-    pieces = [
-        render_template("jobs/_shot.html", shot=contexts.shot(view, job=rows[view.shot.job_id]), oob=True)
-        for view in jobs.view_of_shots(shot_ids)
-    ]
-    pieces += [
-        render_template("jobs/_job_status.html", job=contexts.job_status(rows[job_id]), oob=True)
-        for job_id in job_ids
-    ]
-    if user_id is not None:
-        ring = contexts.jobs_ring(user_id=user_id)
-        pieces.append(render_template("shared/_jobs_ring.html", jobs=ring, oob=True))
-    return "\n".join(pieces)
 
 
 def hub() -> Hub:

@@ -151,10 +151,12 @@ def _choices(form: MultiDict[str, str], spec: ModelSpec) -> Context:
             {
                 "id": style.id,
                 "label": said(style.label),
-                "picture": url_for("static", filename=f"img/styles/{style.id}.webp"),
+                "picture": url_for("static", filename="img/styles.webp"),
+                "tile": tile,
+                "tiles": len(styles()),
                 "chosen": form.get("style") == style.id,
             }
-            for style in styles()
+            for tile, style in enumerate(styles())
         ],
         "variants": [{"value": count, "label": str(count), "chosen": count == variants} for count in VARIANT_BUTTONS],
         "variants_limit": MOST_VARIANTS,

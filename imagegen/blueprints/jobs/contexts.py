@@ -8,12 +8,12 @@ from flask import url_for
 from flask_babel import format_datetime, gettext
 
 from imagegen.core.text import N_, one_line
-from imagegen.models import Attempt, Job, Shot
-from imagegen.models.states import AttemptStatus, JobStatus, ShotStatus
+from imagegen.models import Job
+from imagegen.models.states import JobStatus
 from imagegen.services import jobs
 from imagegen.services.jobs import JobView
 from imagegen.services.library import Page
-from imagegen.web import contexts
+from imagegen.web import contexts, timeline
 from imagegen.web.contexts import Context
 from imagegen.web.language import said
 
@@ -24,17 +24,6 @@ FILTERS: tuple[tuple[str, JobStatus | None], ...] = (
     (N_("Partly done"), JobStatus.PARTIAL),
     (N_("Failed"), JobStatus.FAILED),
 )
-
-_ENDINGS: dict[str, tuple[str, str]] = {
-    AttemptStatus.PREPARED: (N_("Calling %(model)s"), "live"),
-    AttemptStatus.SENT: (N_("Called %(model)s"), "live"),
-    AttemptStatus.ACCEPTED: (N_("Taken on by %(model)s"), "live"),
-    AttemptStatus.SUCCEEDED: (N_("Drawn by %(model)s"), "ok"),
-    AttemptStatus.NOT_SENT: (N_("Not sent to %(model)s"), "warn"),
-    AttemptStatus.REJECTED: (N_("Turned down by %(model)s"), "bad"),
-    AttemptStatus.BILLED_NO_IMAGE: (N_("No usable picture from %(model)s"), "bad"),
-    AttemptStatus.UNKNOWN: (N_("No answer from %(model)s"), "bad"),
-}
 
 
 def rows(page: Page, *, status: JobStatus | None) -> Context:
@@ -68,38 +57,8 @@ def detail(view: JobView) -> Context:
     """Return one job with its tiles and what happened to each."""
     context = contexts.job(view)
     for tile, each in zip(context["shots"], view.shots, strict=True):
-        tile["timeline"] = timeline(each.shot, view.job)
+        tile["timeline"] = timeline.steps(each.shot, view.job)
     return context
-
-
-def timeline(shot: Shot, job: Job) -> list[Context]:
-    """Return what happened to a shot: waited, called, tried again, drawn; with seconds and money."""
-    steps = []
-    first = shot.attempts[0].created_at if shot.attempts else None
-    if first is not None:
-        steps.append(_step(gettext("Waited"), (first - shot.created_at).total_seconds()))
-    steps += [_attempt(attempt, job) for attempt in shot.attempts]
-    if shot.status == ShotStatus.WAITING:
-        steps.append(
-            {"label": gettext("Waits to be tried again") if first else gettext("Waits"), "value": "", "tone": "live"}
-        )
-    return steps
-
-
-def _attempt(attempt: Attempt, job: Job) -> Context:
-    label, tone = _ENDINGS[attempt.status]
-    model = job.model_label if attempt.model == job.model else attempt.model
-    elapsed = (
-        (attempt.ended_at - (attempt.sent_at or attempt.created_at)).total_seconds() if attempt.ended_at else None
-    )
-    step = _step(gettext(label, model=model), elapsed, tone)
-    if attempt.cost_micro is not None:
-        step["value"] = " · ".join(filter(None, (step["value"], contexts.price(attempt.cost_micro))))
-    return step
-
-
-def _step(label: str, elapsed: float | None, tone: str = "") -> Context:
-    return {"label": label, "value": contexts.seconds(max(0.0, elapsed)) if elapsed is not None else "", "tone": tone}
 
 
 def facts(job: Job) -> list[Context]:
