@@ -138,7 +138,7 @@ def _http_error(error: HTTPException) -> ResponseReturnValue:
 
 
 def _strange_host(_error: SecurityError) -> ResponseReturnValue:
-    """Answer a request for a name that is not ours; a page would hold addresses, and there are none for such a name."""
+    """Answer a request for a name that is not ours: a page would hold addresses, and there are none."""
     sentence = N_("The studio does not answer to this name. Ask whoever runs it for its address.")
     return answer(400, sentence) if is_api() else Response(said(sentence), 400, mimetype="text/plain")
 

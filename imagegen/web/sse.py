@@ -8,6 +8,7 @@ the database only when it connects (for what it has missed) and now and then to 
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections import defaultdict, deque
@@ -44,13 +45,15 @@ BATCH = 1000
 
 Format = Literal["html", "json"]
 
+_NEWLINE = re.compile(r"\r\n|\r|\n")
+
 
 def message(data: str, *, id: int | None = None, event: str | None = None) -> bytes:
     """Return one server-sent event. Whatever newlines `data` has, it stays one event."""
     lines = [f"id: {id}"] if id is not None else []
     if event:
         lines.append(f"event: {event}")
-    lines += [f"data: {line}" for line in data.splitlines()] or ["data:"]
+    lines += [f"data: {line}" for line in _NEWLINE.split(data)]
     return ("\n".join(lines) + "\n\n").encode()
 
 
