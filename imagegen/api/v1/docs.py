@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext
 
 from imagegen.api.v1.openapi import Schema, document
 from imagegen.web import access
@@ -70,7 +71,7 @@ def _parameter(parameter: Schema) -> dict[str, Any]:
         "name": parameter["name"],
         "place": parameter["in"],
         "kinds": kinds(parameter["schema"]),
-        "required": parameter["required"],
+        "mark": _mark(asked=True, required=parameter["required"]),
         "notes": _notes(parameter["schema"]),
         "text": prose(parameter["description"]),
     }
@@ -90,6 +91,7 @@ def _answer(status: str, answer: Schema, responses: Schema) -> dict[str, Any]:
 
 def _type(name: str, schema: Schema) -> dict[str, Any]:
     required = set(schema.get("required", ()))
+    asked = schema.get("additionalProperties") is False
     return {
         "name": name,
         "paragraphs": _paragraphs(schema.get("description", "")),
@@ -98,13 +100,20 @@ def _type(name: str, schema: Schema) -> dict[str, Any]:
             {
                 "name": field,
                 "kinds": kinds(found),
-                "required": field in required,
+                "mark": _mark(asked=asked, required=field in required),
                 "notes": _notes(found),
                 "text": prose(found.get("description", "")),
             }
             for field, found in schema.get("properties", {}).items()
         ],
     }
+
+
+def _mark(*, asked: bool, required: bool) -> str:
+    """Return what is worth saying of a field: in requests most may be missing, in answers hardly any."""
+    if asked:
+        return gettext("required") if required else ""
+    return "" if required else gettext("may be missing")
 
 
 _BOUNDS = {

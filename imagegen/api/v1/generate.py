@@ -9,12 +9,13 @@ from imagegen.api.v1.openapi import BODY, PATH, Answers, Tags, spec
 from imagegen.api.v1.requests import EstimateBody, GenerateBody, GenerateHeaders, SizesQuery
 from imagegen.api.v1.schemas import Estimate, Job, SizeOption, Sizes
 from imagegen.engine import dispatch
-from imagegen.extensions import db, runtime
+from imagegen.extensions import runtime
 from imagegen.providers.sizes import RATIOS, Ratio, crop_to, size_for_ratio
 from imagegen.providers.specs import ModelSpec
 from imagegen.services import generation, jobs
 from imagegen.web import access
 from imagegen.web.auth import identity
+from imagegen.web.language import said
 
 blueprint = Blueprint("api-generate", __name__)
 
@@ -48,8 +49,6 @@ def generate(json: GenerateBody, headers: GenerateHeaders) -> tuple[Job, int, di
         request=json,
         idempotency_key=headers.idempotency_key,
     )
-    # Who asks was read in this session before the job was written: it still sees the database of that moment.
-    db.session.rollback()
     job = rows.job(jobs.get_job(accepted.public_id))
     return job, 202, {"Location": url_for("api-jobs.read", job_id=job.id)}
 
@@ -63,7 +62,10 @@ def generate(json: GenerateBody, headers: GenerateHeaders) -> tuple[Job, int, di
     path_parameter_descriptions=PATH,
 )
 def status(job_id: str) -> Job:
-    """See how a job goes; the same as reading the job."""
+    """See how a job goes.
+
+    The same as reading the job.
+    """
     return rows.job(jobs.get_job(job_id))
 
 
@@ -88,10 +90,11 @@ def _option(model: ModelSpec, ratio: Ratio) -> SizeOption:
     choice = size_for_ratio(model, ratio.id)
     return SizeOption(
         aspect_ratio=ratio.id,
-        name=rows.translated(ratio.name),
-        use=rows.translated(ratio.hint),
+        name=said(ratio.name),
+        use=said(ratio.hint),
         drawn=rows.size(choice.size),
         delivered=rows.size(choice.delivered),
+        trimmed=rows.size(choice.offered) if choice.offered else None,
         exact=choice.delivered == crop_to(choice.delivered, ratio.value),
     )
 
@@ -104,7 +107,10 @@ def _option(model: ModelSpec, ratio: Ratio) -> SizeOption:
     operation_id="estimateCost",
 )
 def estimate_cost(json: EstimateBody) -> Estimate:
-    """Say what a request would cost, without making it. The prompt may be missing; its length counts little."""
+    """Say what a request would cost.
+
+    Nothing is made. The prompt may be missing: its length counts little.
+    """
     asked = json if json.prompt else json.model_copy(update={"prompt": _ANY_PROMPT})
     plan = generation.plan(asked)
     each = [shot.estimate for shot in plan.shots if shot.estimate is not None]

@@ -70,7 +70,10 @@ def read(image_id: str) -> Image:
     path_parameter_descriptions=PATH,
 )
 def file(image_id: str, query: FileQuery) -> ResponseReturnValue:
-    """Read a picture's file: the pixels that the provider sent, marked as made by AI."""
+    """Read a picture's file.
+
+    The pixels are those that the provider sent; the file says that they were made by AI.
+    """
     return files.send_image(library.get_image(image_id), download=query.download == "1")
 
 
@@ -83,5 +86,8 @@ def file(image_id: str, query: FileQuery) -> ResponseReturnValue:
     path_parameter_descriptions=PATH,
 )
 def thumbnail(image_id: str, query: ThumbnailQuery) -> ResponseReturnValue:
-    """Read a preview of a picture. Where none is as wide as asked for it is the widest there is."""
+    """Read a preview of a picture.
+
+    Where none is as wide as asked for it is the widest there is.
+    """
     return files.send_rendition(library.get_image(image_id), query.width)

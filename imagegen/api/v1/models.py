@@ -14,6 +14,7 @@ from imagegen.providers.registry import OfferedModel
 from imagegen.providers.specs import ModelSpec, SizeRule
 from imagegen.services.generation import MOST_VARIANTS
 from imagegen.web import access
+from imagegen.web.language import said
 
 blueprint = Blueprint("api-models", __name__)
 
@@ -22,7 +23,10 @@ blueprint = Blueprint("api-models", __name__)
 @access.viewing
 @spec.validate(resp=Answers(ModelList, "All models."), tags=[Tags.MODELS], operation_id="listModels")
 def index() -> ModelList:
-    """List all models of all providers, those too whose provider is not set up. No provider is asked."""
+    """List all models.
+
+    Those too whose provider is not set up (`available` is false). No provider is asked.
+    """
     return ModelList(items=[_model(offer) for offer in runtime.providers.models()], next_cursor=None)
 
 
@@ -31,7 +35,7 @@ def _model(offer: OfferedModel) -> Model:
     return Model(
         id=model.id,
         provider=model.provider,
-        label=model.label,
+        label=said(model.label),
         available=offer.availability.ok,
         operations=sorted(model.operations),
         sizes=rows.sizes(model),

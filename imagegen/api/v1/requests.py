@@ -107,7 +107,7 @@ _OF_REQUEST: dict[str, dict[str, Any]] = {
         "examples": ["marbled silver ink on paper, calm, studio light"],
     },
     "provider": {"description": "Provider's id. Default: the first that is set up.", "examples": ["local"]},
-    "model": {"description": "Model's id. Default: the provider's first.", "examples": ["gpt-image-2"]},
+    "model": {"description": "Model's id. Default: the provider's first.", "examples": ["local-studio"]},
     "aspect_ratio": {
         "description": "Shape, as width:height. Not together with `aspect_ratios` or `size`.",
         "examples": list(RATIOS),
@@ -136,6 +136,11 @@ _OF_REQUEST: dict[str, dict[str, Any]] = {
         "examples": ["text, people"],
     },
     "background": {"description": "One of " + ", ".join(BACKGROUNDS) + ".", "examples": list(BACKGROUNDS)},
+    "trim": {
+        "description": "Whether to cut to the exact shape also where that costs more than 2 % of the picture: "
+        "see `trimmed` of GET /images/generate/sizes.",
+        "examples": [True],
+    },
     "output_format": {
         "description": "File format; one of " + ", ".join(MIME_TYPES) + ", as the model can.",
         "examples": list(MIME_TYPES),

@@ -66,11 +66,6 @@ def capped(query: Select[Any]) -> int:
     return db.session.scalar(select(func.count()).select_from(counted)) or 0
 
 
-def translated(sentence: str) -> str:
-    """Return a sentence from below in the language of whoever asks."""
-    return said(sentence)
-
-
 def size(pixels: Size) -> str:
     """Return a size as requests write it: 1024x1280."""
     return "{}x{}".format(*pixels)
@@ -193,7 +188,7 @@ def _shot(view: ShotView) -> schemas.Shot:
 def _error(kind: str | None, message: str | None) -> schemas.ShotError | None:
     if kind is None:
         return None
-    return schemas.ShotError(kind=ErrorKind(kind), message=translated(message or ""))
+    return schemas.ShotError(kind=ErrorKind(kind), message=said(message or ""))
 
 
 def _job_image(row: Image) -> schemas.JobImage:

@@ -195,6 +195,9 @@ class SizeOption(Written):
     delivered: SizeText = Field(
         description="What is delivered: trimmed to the exact shape where that costs at most 2 %."
     )
+    trimmed: str | None = Field(
+        description="What is delivered with `trim`, where the exact shape costs more than that."
+    )
     exact: bool = Field(description="Whether what is delivered has the shape exactly.")
 
 
