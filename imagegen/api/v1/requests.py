@@ -64,17 +64,25 @@ class SizesQuery(Reading):
     model: str | None = Field(None, max_length=120, description="Model's id; the provider's first if absent.")
 
 
+_LARGEST_SEQ = 2**31 - 1
+"""What the database can compare with an event's number."""
+
+
 class EventsQuery(Reading):
     """Where a stream begins."""
 
-    after: int = Field(0, ge=0, description="`seq` of the last event already seen.")
+    after: int = Field(0, ge=0, le=_LARGEST_SEQ, description="`seq` of the last event already seen.")
 
 
 class EventsHeaders(Reading):
     """Where a stream goes on after it was cut."""
 
     last_event_id: int | None = Field(
-        None, alias="Last-Event-ID", ge=0, description="As browsers send it when they reconnect; goes before `after`."
+        None,
+        alias="Last-Event-ID",
+        ge=0,
+        le=_LARGEST_SEQ,
+        description="As browsers send it when they reconnect; goes before `after`.",
     )
 
 
