@@ -1,0 +1,65 @@
+"""One generation's way through the house, with the provider that draws by itself."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from imagegen.extensions import db, runtime
+from imagegen.models import Attempt, Event, Image, Job, Reservation, Shot, organisation_scope
+from tests.engine.conftest import Work
+from tests.engine.invariants import check_invariants
+from tests.models.rows import Member, submit
+
+
+def test_a_request_becomes_pictures_in_the_library(ann: Member, work: Work) -> None:
+    job = submit(ann, prompt="violet waves at dusk", aspect_ratio="4:5", n=3, seed=7)
+    work()
+
+    check_invariants()
+    with organisation_scope(ann.organisation_id):
+        done = db.session.scalars(select(Job).where(Job.id == job.id)).one()
+        images = db.session.scalars(select(Image).order_by(Image.shot_id)).all()
+        assert (done.status, done.n_succeeded, done.total) == ("succeeded", 3, 3)
+        assert [image.seed for image in images] == [7, 8, 9]
+        for image in images:
+            assert image.width * 5 == image.height * 4
+            assert runtime.storage.exists(image.file_key)
+            assert runtime.storage.exists(image.received_key)
+        assert {row.status for row in db.session.scalars(select(Reservation))} == {"posted"}
+        assert {row.status for row in db.session.scalars(select(Attempt))} == {"succeeded"}
+        assert all(shot.lease_until is None for shot in db.session.scalars(select(Shot)))
+
+
+def test_events_of_a_job_are_numbered_without_a_gap_and_end_with_the_job(ann: Member, work: Work) -> None:
+    submit(ann, prompt="amber dunes", n=2)
+    work()
+
+    with organisation_scope(ann.organisation_id):
+        events = db.session.scalars(select(Event).order_by(Event.seq)).all()
+        assert [event.seq for event in events] == list(range(1, len(events) + 1))
+        assert [event.organisation_seq for event in events] == list(range(1, len(events) + 1))
+        assert events[0].type == "job.queued"
+        assert events[-1].type == "job.succeeded"
+
+
+def test_one_task_works_off_the_jobs_of_all_organisations(ann: Member, bob: Member, work: Work) -> None:
+    submit(ann, n=2)
+    submit(bob, n=1)
+    work()
+
+    check_invariants()
+    for member, pictures in ((ann, 2), (bob, 1)):
+        with organisation_scope(member.organisation_id):
+            assert len(db.session.scalars(select(Image)).all()) == pictures
+
+
+def test_a_picture_lies_in_its_organisations_and_its_persons_folder(ann: Member, work: Work) -> None:
+    submit(ann)
+    work()
+
+    with organisation_scope(ann.organisation_id):
+        image = db.session.scalars(select(Image)).one()
+        (job,) = db.session.scalars(select(Job)).all()
+    assert image.sha256 in image.file_key
+    assert image.received_sha256 in image.received_key
+    assert job.prompt.split()[0] not in image.file_key
