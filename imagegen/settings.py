@@ -95,6 +95,17 @@ def _web_address(url: str) -> str:
     return url.rstrip("/")
 
 
+def _smtp(url: str) -> str:
+    parts = urlsplit(url)
+    try:
+        _port = parts.port
+    except ValueError:
+        raise _wrong("has a port that is no number") from None
+    if parts.scheme not in ("smtp", "smtps", "smtp+starttls") or not parts.hostname:
+        raise _wrong("must be smtp://, smtps:// or smtp+starttls:// with a host")
+    return url
+
+
 def _words(value: object) -> object:
     return tuple(filter(None, re.split(r"[\s,]+", value))) if isinstance(value, str) else value
 
@@ -103,6 +114,7 @@ Folder = Annotated[Path, AfterValidator(_folder)]
 DatabaseUrl = Annotated[str, AfterValidator(_database)]
 RedisUrl = Annotated[str, AfterValidator(_redis)]
 WebAddress = Annotated[str, AfterValidator(_web_address)]
+SmtpUrl = Annotated[str, AfterValidator(_smtp)]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
 
 
@@ -174,6 +186,14 @@ class Settings(BaseSettings):
     )
     proxy_hops: int = Field(
         0, ge=0, le=10, description="Reverse proxies in front whose X-Forwarded headers are believed."
+    )
+    smtp_url: SmtpUrl | None = Field(
+        None, description="Server for letters: smtp://, smtps:// or smtp+starttls://user:password@host:port."
+    )
+    mail_from: str | None = Field(
+        None,
+        description="Sender of letters.",
+        json_schema_extra={"shown": "studio@ the host of PUBLIC_URL"},
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="Least weight of the log lines that are written."

@@ -49,6 +49,8 @@ class StudioError(Exception):
 
     kind = ErrorKind.BAD_REQUEST
     status = 422
+    advice: str | None = None
+    """What to do about it, where that is not what the kind says."""
 
     def __init__(self, message: str, *, field: str | None = None) -> None:
         super().__init__(message)

@@ -110,10 +110,16 @@ def _load(claim: Claim) -> tuple[Provider, ImageRequest] | None:
 
 @writes
 def _mark_sent(uow: UnitOfWork, claim: Claim) -> bool:
-    """Write down that the call may reach the provider from now on; False if the claim is not ours any more."""
-    if states.lock(uow, shot_id=claim.shot_id, fence=claim.fence) is None:
+    """Write down that the call may reach the provider from now on; False if it must not: lost, or canceled."""
+    locked = states.lock(uow, shot_id=claim.shot_id, fence=claim.fence)
+    if locked is None:
         return False
+    shot, job = locked
     attempt = uow.get_one(Attempt, claim.attempt_id)
+    if job.cancel_requested_at is not None:
+        _end_attempt(uow, claim, AttemptStatus.NOT_SENT, {})
+        states.give_back(uow, shot=shot, job=job)
+        return False
     attempt.status = AttemptStatus.SENT
     attempt.sent_at = db_now()
     return True
@@ -147,7 +153,7 @@ def _facts_of(result: ImageResult) -> dict[str, Any]:
 @_patiently
 @writes
 def _deliver(uow: UnitOfWork, claim: Claim, kept: StoredFiles, *, seed: int | None, facts: dict[str, Any]) -> None:
-    locked = states.lock(uow, shot_id=claim.shot_id, fence=claim.fence)
+    locked = states.lock(uow, shot_id=claim.shot_id, fence=claim.fence, also_unknown=True)
     if locked is None:
         log.warning("attempt.fenced_off", shot=claim.shot_id)
         return
@@ -163,7 +169,7 @@ def _deliver(uow: UnitOfWork, claim: Claim, kept: StoredFiles, *, seed: int | No
 def _billed_without_picture(
     uow: UnitOfWork, claim: Claim, usage: Usage | None, kind: ErrorKind, message: str, facts: dict[str, Any]
 ) -> None:
-    locked = states.lock(uow, shot_id=claim.shot_id, fence=claim.fence)
+    locked = states.lock(uow, shot_id=claim.shot_id, fence=claim.fence, also_unknown=True)
     if locked is None:
         return
     shot, job = locked
@@ -234,7 +240,7 @@ def _not_made(uow: UnitOfWork, claim: Claim, error: ProviderError, facts: dict[s
         _end_attempt(uow, claim, _ENDINGS[error.outcome], {**facts, **told})
     wait = _seconds_to_wait(error, shot.tries)
     if wait is not None:
-        states.move(uow, shot=shot, job=job, to=ShotStatus.WAITING, not_before=db_now(wait), **told)
+        states.give_back(uow, shot=shot, job=job, not_before=db_now(wait), **told)
         return
     states.move(uow, shot=shot, job=job, to=_end_of(error), **told)
     if error.outcome != Outcome.UNKNOWN:
@@ -302,9 +308,9 @@ def _give_back(uow: UnitOfWork, claim: Claim, shot: Shot, job: Job, message: str
     )
     losses = _losses(uow, shot)
     if stopped:
-        states.move(uow, shot=shot, job=job, to=ShotStatus.WAITING)
+        states.give_back(uow, shot=shot, job=job)
     elif losses < MOST_LOSSES:
-        states.move(uow, shot=shot, job=job, to=ShotStatus.WAITING, not_before=db_now(losses))
+        states.give_back(uow, shot=shot, job=job, not_before=db_now(losses))
     else:
         told = {"error_kind": ErrorKind.INTERNAL, "error_message": GIVEN_UP}
         states.move(uow, shot=shot, job=job, to=ShotStatus.FAILED, **told)

@@ -29,11 +29,15 @@ class Claim:
 
 def _claimable() -> ColumnElement[bool]:
     due = or_(Shot.not_before.is_(None), Shot.not_before <= db_now())
-    return (Shot.status == ShotStatus.WAITING) & due
+    return (Shot.status == ShotStatus.WAITING) & due & Shot.job_id.not_in(_paused())
+
+
+def _paused() -> Select[int]:
+    return select(Job.id).where(Job.paused_at.is_not(None))
 
 
 def _fairest_job(lone_only: bool) -> Select[int]:
-    """The organisation with the fewest running shots, then the job with the fewest, then the oldest."""
+    """The organisation with the fewest running; of its jobs what was moved to the front, the fewest, the oldest."""
     other = aliased(Job)
     busy = (
         select(other.organisation_id, func.sum(other.n_running).label("running"))
@@ -45,7 +49,7 @@ def _fairest_job(lone_only: bool) -> Select[int]:
         select(Job.id)
         .join(busy, busy.c.organisation_id == Job.organisation_id)
         .where(Job.status.in_(_ACTIVE), exists().where(Shot.job_id == Job.id, _claimable()))
-        .order_by(busy.c.running, Job.n_running, Job.id)
+        .order_by(busy.c.running, Job.priority.desc(), Job.n_running, Job.id)
         .limit(1)
     )
     return query.where(Job.n_running == 0) if lone_only else query
@@ -120,7 +124,9 @@ def due() -> int:
 def seconds_to_next() -> float | None:
     """Return in how many seconds the next waiting shot may be claimed (0 if one may be now), None without any."""
     row = db.session.execute(
-        select(func.min(func.coalesce(Shot.not_before, db_now())), db_now()).where(Shot.status == ShotStatus.WAITING)
+        select(func.min(func.coalesce(Shot.not_before, db_now())), db_now()).where(
+            Shot.status == ShotStatus.WAITING, Shot.job_id.not_in(_paused())
+        )
     ).one()
     db.session.rollback()
     first, clock = row

@@ -43,7 +43,7 @@ def submit(
             plan=plan,
             idempotency_key=idempotency_key,
         )
-    _send(f"{generation.WAKE}-{job.public_id}", count=wake_ups(job.total))
+    send(f"{generation.WAKE}-{job.public_id}", shots=job.total)
     return job
 
 
@@ -52,6 +52,11 @@ def relay() -> int:
     names = db.session.scalars(select(Outbox.name).where(Outbox.sent_at.is_(None)).order_by(Outbox.id)).all()
     db.session.rollback()
     return sum(_send(name, count=wake_ups(1)) for name in names)
+
+
+def send(name: str, *, shots: int) -> None:
+    """Send the outbox row called `name`, or any wake-up for so many shots."""
+    _send(name, count=wake_ups(shots))
 
 
 def wake_ups(shots: int) -> int:

@@ -57,6 +57,12 @@ class Job(OrganisationOwned, Model):
             sqlite_where=text("status IN ('queued', 'running')"),
             postgresql_where=text("status IN ('queued', 'running')"),
         ),
+        Index(
+            "ix_jobs_paused",
+            "id",
+            sqlite_where=text("paused_at IS NOT NULL"),
+            postgresql_where=text("paused_at IS NOT NULL"),
+        ),
     )
 
     id: Mapped[pk]
@@ -79,6 +85,9 @@ class Job(OrganisationOwned, Model):
     n_canceled: Mapped[int] = mapped_column(default=0)
     n_unknown: Mapped[int] = mapped_column(default=0)
     event_seq: Mapped[int] = mapped_column(default=0)
+    priority: Mapped[int] = mapped_column(default=0, server_default="0")
+    paused_at: Mapped[moment]
+    cancel_requested_at: Mapped[moment]
     estimated_micro: Mapped[int | None] = mapped_column(BigInteger)
     actual_micro: Mapped[micro] = mapped_column(default=0)
     created_at: Mapped[created]

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from sqlalchemy import select
 
-from imagegen.core.errors import Conflict, ErrorKind
+from imagegen.core.errors import Conflict, StudioError
 from imagegen.core.money import Micro
 from imagegen.core.text import N_, clean
 from imagegen.extensions import runtime
@@ -21,7 +21,6 @@ from imagegen.models.states import JobStatus
 from imagegen.prompts.builder import build
 from imagegen.prompts.styles import find_style
 from imagegen.providers.base import AUTO, Feature, ImageRequest, ModelSpec, Provider, check
-from imagegen.providers.errors import Outcome, ProviderError
 from imagegen.providers.sizes import SizeChoice, exact_size, size_for_ratio
 from imagegen.services import events, ledger
 
@@ -122,7 +121,7 @@ def plan(request: GenerationRequest) -> Plan:
     provider, spec = runtime.providers.find(request.provider, request.model)
     available = provider.available()
     if not available.ok:
-        raise ProviderError(available.reason, kind=ErrorKind.AUTH, outcome=Outcome.NOT_SENT, field="provider")
+        raise StudioError(available.reason, field="provider")
     style = find_style(request.style) if request.style else None
     built = build(request.prompt, style=style, negative=request.negative_prompt or "")
     takes_negative = Feature.NEGATIVE_PROMPT in spec.supports

@@ -29,9 +29,9 @@ def check_code(code: str) -> None:
         raise StudioError(N_("This is not the code that was printed when the studio was started."), field="code")
 
 
-def finish(*, email: str, password: str, name: str, organisation: str) -> User:
+def finish(*, email: str, password: str, name: str, organisation: str, address: str = "") -> User:
     """Make the first person and organisation; the code works no more."""
-    user = accounts.set_up(email=email, password=password, name=name, organisation=organisation)
+    user = accounts.set_up(email=email, password=password, name=name, organisation=organisation, address=address)
     folder = runtime.settings.studio_data_dir
     (folder / DONE_FILE).touch(mode=0o600)
     (folder / CODE_FILE).unlink(missing_ok=True)

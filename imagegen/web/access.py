@@ -13,13 +13,14 @@ Route = TypeVar("Route", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class Access:
-    """What it takes to call a route: nothing, being somebody, or a right in the organisation.
+    """What it takes to call a route: nothing, being somebody, a right in the organisation, or being an operator.
 
     `before_setup` routes answer while there is no first person; all others lead to the set-up then.
     """
 
     anybody: bool = False
     right: Right | None = None
+    operator: bool = False
     before_setup: bool = False
 
     def __call__(self, route: Route) -> Route:
@@ -34,6 +35,11 @@ person = Access()
 viewing = Access(right=Right.VIEW)
 creating = Access(right=Right.CREATE)
 organising = Access(right=Right.ORGANISE)
+approving = Access(right=Right.APPROVE)
+managing_people = Access(right=Right.MANAGE_PEOPLE)
+managing_organisation = Access(right=Right.MANAGE_ORGANISATION)
+reading_audit = Access(right=Right.READ_AUDIT)
+operating = Access(operator=True)
 
 
 def access_of(route: Callable[..., Any]) -> Access | None:

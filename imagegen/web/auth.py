@@ -15,7 +15,8 @@ from imagegen.core.text import N_
 from imagegen.extensions import csrf, login_manager
 from imagegen.models import ApiToken, Session, User
 from imagegen.models.scope import enter_scope, leave_scope
-from imagegen.services import accounts
+from imagegen.services import accounts, sessions
+from imagegen.services.audit import Actor
 from imagegen.services.rights import SCOPES, Right, rights_of
 from imagegen.web.access import Access, access_of
 from imagegen.web.htmx import wants_partial
@@ -40,6 +41,7 @@ class SignInNeeded(StudioError):
 
     kind = ErrorKind.AUTH
     status = 401
+    advice = N_("Sign in, or send a token that is alive.")
 
 
 class Identity:
@@ -52,7 +54,8 @@ class Identity:
         self.session = session
         self.token = token
         # Plain values: the page that says that the database is gone can't ask it for them.
-        self.language: str | None = user.language
+        self.language: str | None = user.language or membership.organisation.language
+        self.theme: str = user.theme
         self.time_zone: str = user.time_zone or membership.organisation.time_zone
 
     @property
@@ -66,6 +69,11 @@ class Identity:
     def may(self, right: Right) -> bool:
         """Tell whether this person may do that here."""
         return right in self.rights
+
+    @property
+    def is_operator(self) -> bool:
+        """Whether this person looks after the whole installation; a token must say so too."""
+        return self.user.is_operator and (self.token is None or "admin" in self.token.scopes)
 
 
 def identity() -> Identity:
@@ -121,15 +129,15 @@ def _by_token(authorization: str) -> Identity:
 
 def _by_session() -> Identity | None:
     secret = session.get(SECRET)
-    row = accounts.session_of(secret) if isinstance(secret, str) else None
+    row = sessions.session_of(secret) if isinstance(secret, str) else None
     if row is None:
         session.pop(SECRET, None)
         return None
     membership = accounts.membership_of(user_id=row.user_id, organisation_id=row.organisation_id)
     if membership is None:
         return None
-    if row.seen_at < now() - accounts.SEEN_EVERY:
-        accounts.note_seen(session_id=row.id)
+    if row.seen_at < now() - sessions.SEEN_EVERY:
+        sessions.note_seen(session_id=row.id, address=address())
         session.modified = True  # the cookie lives on with its row
     return Identity(user=row.user, membership=membership, session=row, token=None)
 
@@ -169,6 +177,8 @@ def _admit(access: Access) -> ResponseReturnValue | None:
         return redirect(url_for("accounts.sign_in", next=request.full_path.rstrip("?")))
     if access.right is not None and not g.identity.may(access.right):
         raise Forbidden(N_("Your role in this organisation does not allow this. Ask an admin."))
+    if access.operator and not g.identity.is_operator:
+        raise Forbidden(N_("Only the studio's operators may do this."))
     return None
 
 
@@ -178,14 +188,32 @@ def current_session() -> Session | None:
     return found.session if found is not None else None
 
 
-def begin_session(user: User, *, remember: bool) -> None:
-    """Sign `user` in: a new row, a new cookie, nothing of the one before (no fixation)."""
+def address() -> str:
+    """Return where the request comes from; behind proxies only as far as PROXY_HOPS believes them."""
+    return request.remote_addr or ""
+
+
+def actor() -> Actor:
+    """Return who asks, as services and the audit log want to know it."""
+    who = identity()
+    return Actor(
+        user_id=who.user.id,
+        organisation_id=who.organisation.id,
+        role=who.role,
+        is_operator=who.is_operator,
+        address=address(),
+    )
+
+
+def begin_session(user_id: int, *, remember: bool, organisation_id: int | None = None) -> None:
+    """Sign a person in: a new row, a new cookie, nothing of the one before (no fixation)."""
     end_session()
-    secret = accounts.sign_in(
-        user_id=user.id,
+    secret = sessions.sign_in(
+        user_id=user_id,
         remember=remember,
-        address=request.remote_addr or "",
+        address=address(),
         browser=request.user_agent.string,
+        organisation_id=organisation_id,
     )
     session[SECRET] = secret
     session.permanent = remember
@@ -195,7 +223,7 @@ def end_session() -> None:
     """Sign out: the row is gone, so a copy of the cookie opens nothing."""
     secret = session.get(SECRET)
     if isinstance(secret, str):
-        accounts.sign_out(secret=secret)
+        sessions.sign_out(secret=secret, address=address())
     session.clear()
 
 

@@ -70,7 +70,8 @@ def shot(view: ShotView, *, job: Job, place: int | None = None) -> Context:
     """Return one tile. `place` is the shot's number among all that wait."""
     row = view.shot
     return {
-        "id": row.public_id,
+        # Of the slot, not of the shot: a retry takes the place of what failed.
+        "id": f"{job.public_id}-{row.slot}",
         "number": row.slot + 1,
         "total": job.total,
         "state": row.status,
@@ -88,6 +89,9 @@ def shot(view: ShotView, *, job: Job, place: int | None = None) -> Context:
         "error": _error(row.error_kind, row.error_message) if row.status in _ENDED_BADLY else None,
         "retry_url": None,
         "again_url": url_for("generator.page", again=job.public_id),
+        "resolve_url": url_for("jobs.resolve", job_id=job.public_id, shot_id=row.public_id)
+        if row.status == ShotStatus.UNKNOWN
+        else None,
     }
 
 
@@ -137,10 +141,22 @@ def job_status(row: Job) -> Context:
         "model": row.model_label,
         "cost": job_cost(row),
         "when": ago(row.created_at) if row.finished else "",
-        "cancel_url": None,
-        "retry_url": None,
+        "paused": row.paused_at is not None,
+        "canceling": row.cancel_requested_at is not None and not row.finished,
+        "cancel_url": None
+        if row.finished or row.cancel_requested_at
+        else url_for("jobs.cancel", job_id=row.public_id),
+        "retry_url": url_for("jobs.retry", job_id=row.public_id) if _retryable(row) else None,
         "again_url": url_for("generator.page", again=row.public_id),
     }
+
+
+def _cancelable(row: Job) -> bool:
+    return not row.finished and row.cancel_requested_at is None
+
+
+def _retryable(row: Job) -> bool:
+    return row.finished and bool(row.n_failed or row.n_refused or row.n_canceled)
 
 
 def job_cost(row: Job) -> str:

@@ -104,7 +104,7 @@ def _studio_error(error: StudioError) -> ResponseReturnValue:
     if error.status == 401 and is_api():
         headers["WWW-Authenticate"] = 'Bearer realm="Imagegen Studio"'
     errors = [{"field": error.field, "message": said(error.message)}] if error.field else None
-    advice = said(ADVICE[error.kind])
+    advice = said(error.advice or ADVICE[error.kind])
     return answer(error.status, error.message, headers=headers, kind=error.kind, advice=advice, errors=errors)
 
 

@@ -40,12 +40,19 @@ def _moment(value: Any) -> str:
 
 
 def _frame() -> dict[str, Any]:
-    theme = request.cookies.get("theme", "")
     return {
-        "theme": theme if theme in THEMES else "system",
+        "theme": _theme(),
         "locale": str(get_locale() or "en"),
         "shell": _Shell(),
     }
+
+
+def _theme() -> str:
+    """Return what this browser was told, else what the person has chosen in their profile."""
+    told, identity = request.cookies.get("theme", ""), g.get("identity")
+    if told in THEMES:
+        return told
+    return identity.theme if identity is not None else "system"
 
 
 class _Shell:

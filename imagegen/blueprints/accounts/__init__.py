@@ -1,1 +1,1 @@
-"""Signing in and out, switching organisation, tokens."""
+"""One's own account: signing in and out, invitations, passwords, profile, sessions, tokens."""

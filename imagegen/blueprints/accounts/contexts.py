@@ -7,14 +7,19 @@ from typing import Any
 from flask import url_for
 from flask_babel import format_date, gettext, ngettext
 
+from imagegen.core.clock import now
 from imagegen.core.text import N_
-from imagegen.services import accounts
-from imagegen.web import contexts
+from imagegen.models import Session
+from imagegen.services import accounts, organisations
+from imagegen.services import sessions as signed_in
+from imagegen.web import browsers, contexts
 from imagegen.web.auth import identity
-from imagegen.web.language import said
+from imagegen.web.language import LANGUAGES, said
 
 LIFETIMES = (30, 90, 365)
 """How many days a token may live."""
+
+THEME_NAMES = {"system": N_("As this device has it"), "light": N_("Light"), "dark": N_("Dark")}
 
 SCOPE_NOTES: dict[str, tuple[str, str]] = {
     "read": (N_("Read"), N_("See pictures and jobs.")),
@@ -27,6 +32,7 @@ def tokens(
     *,
     name: str = "",
     days: int = LIFETIMES[-1],
+    scopes: tuple[str, ...] = ("read", "write"),
     errors: dict[str, str] | None = None,
     fresh: dict[str, str] | None = None,
 ) -> dict[str, Any]:
@@ -41,7 +47,7 @@ def tokens(
             "name": name,
             "days": days,
             "scopes": [
-                {"value": value, "label": said(label), "note": said(note), "chosen": value != "admin"}
+                {"value": value, "label": said(label), "note": said(note), "chosen": value in scopes}
                 for value, (label, note) in SCOPE_NOTES.items()
             ],
             "lifetimes": [
@@ -49,6 +55,48 @@ def tokens(
                 for value in LIFETIMES
             ],
         },
+    }
+
+
+def profile(form: dict[str, str] | None = None) -> dict[str, Any]:
+    """Return what one can choose for oneself; `form` is what was sent, if it has to be corrected."""
+    who = identity()
+    form = form or {
+        "name": who.user.name,
+        "language": who.user.language or "",
+        "time_zone": who.user.time_zone or "",
+        "theme": who.user.theme,
+    }
+    return {
+        "form": form,
+        "email": who.user.email,
+        "organisation": who.organisation.name,
+        "languages": list(LANGUAGES.items()),
+        "time_zones": organisations.time_zones(),
+        "organisation_zone": who.organisation.time_zone,
+        "themes": [
+            {"value": value, "label": said(label), "chosen": value == form["theme"]}
+            for value, label in THEME_NAMES.items()
+        ],
+    }
+
+
+def sessions() -> dict[str, Any]:
+    """Return where the person is signed in."""
+    who = identity()
+    here = who.session.id if who.session is not None else None
+    rows = [_session(row, here=row.id == here) for row in signed_in.sessions_of(user_id=who.user.id)]
+    return {"sessions": sorted(rows, key=lambda row: not row["here"])}
+
+
+def _session(row: Session, *, here: bool) -> dict[str, Any]:
+    return {
+        "browser": browsers.in_words(row.browser),
+        "address": row.address,
+        "seen": contexts.ago(now() if here else row.seen_at),
+        "since": format_date(row.created_at),
+        "here": here,
+        "end_url": url_for("accounts.end_session", session_id=row.public_id),
     }
 
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, request
+from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import get_locale
 
 from imagegen.blueprints.jobs import contexts
 from imagegen.core.errors import StudioError
 from imagegen.core.text import N_
+from imagegen.engine import control
+from imagegen.engine.control import Resolution
 from imagegen.models.states import JobStatus
 from imagegen.services import jobs
 from imagegen.web import access
 from imagegen.web import contexts as shared
 from imagegen.web.auth import identity
 from imagegen.web.htmx import page as render
+from imagegen.web.htmx import wants_partial
 from imagegen.web.sse import Stream, open_stream
 
 blueprint = Blueprint("jobs", __name__, url_prefix="/jobs")
@@ -58,6 +61,63 @@ def detail(job_id: str) -> ResponseReturnValue:
         error=None,
         jobs=shared.jobs_ring(user_id=identity().user.id),
     )
+
+
+@blueprint.post("/<job_id>/cancel")
+@access.creating
+def cancel(job_id: str) -> ResponseReturnValue:
+    """End what has not begun."""
+    control.cancel(job_id)
+    return _done(job_id)
+
+
+@blueprint.post("/<job_id>/retry")
+@access.creating
+def retry(job_id: str) -> ResponseReturnValue:
+    """Ask again for what failed."""
+    control.retry(job_id)
+    return _done(job_id)
+
+
+@blueprint.post("/<job_id>/pause")
+@access.creating
+def pause(job_id: str) -> ResponseReturnValue:
+    """Begin nothing more of the job for now."""
+    control.pause(job_id)
+    return _done(job_id)
+
+
+@blueprint.post("/<job_id>/resume")
+@access.creating
+def resume(job_id: str) -> ResponseReturnValue:
+    """Go on with a paused job."""
+    control.resume(job_id)
+    return _done(job_id)
+
+
+@blueprint.post("/<job_id>/front")
+@access.creating
+def to_the_front(job_id: str) -> ResponseReturnValue:
+    """Let the job come before the organisation's others."""
+    control.to_the_front(job_id)
+    return _done(job_id)
+
+
+@blueprint.post("/<job_id>/shots/<shot_id>/resolve")
+@access.creating
+def resolve(job_id: str, shot_id: str) -> ResponseReturnValue:
+    """Clear up a call whose fate the studio does not know."""
+    try:
+        resolution = Resolution(request.form.get("resolution", ""))
+    except ValueError:
+        raise StudioError(N_("Say whether it was billed."), field="resolution") from None
+    control.resolve(shot_id=shot_id, resolution=resolution)
+    return _done(job_id)
+
+
+def _done(job_id: str) -> ResponseReturnValue:
+    """Lead to the job; a page that listens hears of the change by its stream, and needs nothing."""
+    return ("", 204) if wants_partial() else redirect(url_for("jobs.detail", job_id=job_id), 303)
 
 
 @blueprint.get("/stream")

@@ -6,7 +6,7 @@ from flask import Blueprint, abort, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from imagegen.core.errors import StudioError
-from imagegen.services import accounts, setup
+from imagegen.services import accounts, limits, passwords, setup
 from imagegen.web import access, auth
 from imagegen.web.htmx import page as render
 from imagegen.web.language import said
@@ -33,19 +33,21 @@ def set_up() -> ResponseReturnValue:
         abort(404)
     form = {name: request.form.get(name, "") for name in _FIELDS}
     try:
-        setup.check_code(form["code"])
+        with limits.guarded(address=auth.address()):
+            setup.check_code(form["code"])
         user = setup.finish(
             email=form["email"],
             password=request.form.get("password", ""),
             name=form["name"],
             organisation=form["organisation"],
+            address=auth.address(),
         )
     except StudioError as error:
-        return _form(form, {error.field or "": said(error.message)}, status=422)
-    auth.begin_session(user, remember=False)
+        return _form(form, {error.field or "": said(error.message)}, status=error.status)
+    auth.begin_session(user.id, remember=False)
     return redirect(url_for("generator.page"), 303)
 
 
 def _form(form: dict[str, str], errors: dict[str, str], status: int = 200) -> ResponseReturnValue:
-    least = accounts.SHORTEST_PASSWORD
+    least = passwords.SHORTEST
     return render("setup/page.html", status=status, form=form, errors=errors, password_least=least)
