@@ -2,7 +2,8 @@
  * The one stream of a page. Every message is HTML: parts that carry hx-swap-oob replace what the page shows, parts that
  * it does not show are passed over. `cursor` is the last event seen: the browser sends it as Last-Event-ID when it
  * connects again by itself, we send it as ?after= when we do. A hidden tab holds no connection (browsers allow six).
- * While the stream fails, jobs that are not finished are asked for every 2 s.
+ * While the stream fails (from the first time, where it has never worked), jobs that are not finished are asked for
+ * every 2 s.
  *
  * The event "bye" ends a stream; its data says why: "shutdown" (connect again), "busy" (too many streams: ask
  * instead), anything else, such as "signed_out": this page may not be shown any more.
@@ -16,6 +17,7 @@ const LONGEST_WAIT_MS = 15_000;
 let source = null;
 let cursor = "";
 let failures = 0;
+let opened = false;
 let reopening = 0;
 let polling = 0;
 let last = Promise.resolve();
@@ -39,6 +41,7 @@ function open() {
   source = new EventSource(address);
   source.onopen = () => {
     failures = 0;
+    opened = true;
     stopPolling();
   };
   source.onmessage = (event) => {
@@ -58,7 +61,7 @@ function close() {
 
 function failed() {
   failures += 1;
-  if (failures >= FAILURES_BEFORE_POLLING) startPolling();
+  if (!opened || failures >= FAILURES_BEFORE_POLLING) startPolling();
   // CONNECTING: the browser is at it. CLOSED: it was told no, and would never try again.
   if (source?.readyState === EventSource.CLOSED) reopen(wait());
 }
