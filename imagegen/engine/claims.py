@@ -64,13 +64,9 @@ def claim(uow: UnitOfWork, *, owner: str, lease_seconds: float, lone_only: bool)
     job_id = uow.scalar(_fairest_job(lone_only))
     if job_id is None:
         return None
-    shot_id = uow.scalar(
-        select(Shot.id)
-        .where(Shot.job_id == job_id, _claimable())
-        .order_by(Shot.slot)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    )
+    # Whoever moves a shot holds its job: what is read behind this lock stays as it is.
+    uow.execute(select(Job.id).where(Job.id == job_id).with_for_update())
+    shot_id = uow.scalar(select(Shot.id).where(Shot.job_id == job_id, _claimable()).order_by(Shot.slot).limit(1))
     locked = states.lock(uow, shot_id=shot_id) if shot_id is not None else None
     if locked is None:
         return None

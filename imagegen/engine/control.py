@@ -39,11 +39,11 @@ def cancel(uow: UnitOfWork, public_id: str) -> None:
         return
     job.cancel_requested_at = db_now()
     job.paused_at = None
+    # First, so that a job's last event is its end; and always, so that its page hears of it with nothing left to end.
+    events.record(uow, job=job, type="job.canceling")
     for shot in _shots(uow, job, (ShotStatus.WAITING,)):
         states.move(uow, shot=shot, job=job, to=ShotStatus.CANCELED)
         ledger.release(uow, shot=shot)
-    # The page that shows it hears of it also when nothing was left to end.
-    events.record(uow, job=job, type="job.canceling")
 
 
 def retry(public_id: str) -> int:

@@ -19,20 +19,24 @@ class IllegalMove(RuntimeError):
 def lock(
     uow: UnitOfWork, *, shot_id: int, fence: int | None = None, also_unknown: bool = False
 ) -> tuple[Shot, Job] | None:
-    """Return the shot and its job, locked until the end of `uow`.
+    """Return the shot and its job, locked until the end of `uow`: the job first, as everywhere.
 
     With `fence`, None if the shot has been claimed by somebody else since, or has ended: the caller was thought
     dead and must change nothing. `also_unknown` lets through whoever brings the answer after all.
     """
+    job = uow.scalar(
+        select(Job)
+        .join(Shot, Shot.job_id == Job.id)
+        .where(Shot.id == shot_id)
+        .with_for_update(of=Job)
+        .execution_options(populate_existing=True)
+    )
     shot = uow.scalar(
         select(Shot).where(Shot.id == shot_id).with_for_update().execution_options(populate_existing=True)
     )
     at_work = {ShotStatus.RUNNING, ShotStatus.UNKNOWN} if also_unknown else {ShotStatus.RUNNING}
-    if shot is None or (fence is not None and (shot.fence != fence or shot.status not in at_work)):
+    if job is None or shot is None or (fence is not None and (shot.fence != fence or shot.status not in at_work)):
         return None
-    job = uow.scalars(
-        select(Job).where(Job.id == shot.job_id).with_for_update().execution_options(populate_existing=True)
-    ).one()
     return shot, job
 
 
