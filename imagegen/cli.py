@@ -13,7 +13,9 @@ from flask.cli import AppGroup
 from imagegen.core.clock import now
 from imagegen.core.errors import StudioError
 from imagegen.extensions import runtime
-from imagegen.services import accounts, setup
+from imagegen.services import accounts, passwords, people, setup
+from imagegen.services.audit import COMMAND_LINE
+from imagegen.web import links
 
 users = AppGroup("users", help="People.")
 tokens = AppGroup("tokens", help="Personal tokens for the API.")
@@ -51,11 +53,52 @@ def create_user(email: str, organisation: str, role: str, name: str) -> None:
         password = sys.stdin.readline().rstrip("\n")
     try:
         person = accounts.create_user(
-            email=email, password=password, organisation=organisation, role=role, name=name
+            email=email,
+            password=password,
+            organisation=organisation,
+            role=role,
+            name=name,
+            operator=not accounts.anybody_here(),
         )
     except StudioError as error:
         raise click.ClickException(error.message) from None
     click.echo(f"Made {person.email} {person.public_id}")
+
+
+@users.command("disable")
+@click.option("--email", required=True, help="Whose account.")
+@click.option("--enable", is_flag=True, help="Switch it on again instead.")
+def disable_user(email: str, enable: bool) -> None:
+    """Switch an account off: its sessions end, and neither password nor tokens open anything."""
+    try:
+        person = people.set_enabled(by=COMMAND_LINE, email=email, enabled=enable)
+    except StudioError as error:
+        raise click.ClickException(error.message) from None
+    click.echo(f"Switched {'on' if enable else 'off'}: {person.email}")
+
+
+@users.command("operator")
+@click.option("--email", required=True, help="Who looks after the installation.")
+@click.option("--end", is_flag=True, help="End it instead.")
+def set_operator(email: str, end: bool) -> None:
+    """Make somebody an operator."""
+    try:
+        people.set_operator(by=COMMAND_LINE, email=email, operator=not end)
+    except StudioError as error:
+        raise click.ClickException(error.message) from None
+    click.echo(f"{'No operator any more' if end else 'Operator'}: {email}")
+
+
+@users.command("reset-link")
+@click.option("--email", required=True, help="Whose password.")
+def reset_link(email: str) -> None:
+    """Print a link to a new password as the last word; it works once, and for an hour."""
+    try:
+        person = accounts.find_user(email=email)
+        secret = passwords.make_reset(by=COMMAND_LINE, user_id=person.id)
+    except StudioError as error:
+        raise click.ClickException(error.message) from None
+    click.echo(f"For {person.email}: {links.of_command_line('accounts.choose_password', secret=secret)}")
 
 
 @tokens.command("create")

@@ -1,6 +1,7 @@
 """Pages, one folder for each place in the studio."""
 
 from imagegen.blueprints.accounts.routes import blueprint as accounts
+from imagegen.blueprints.admin.routes import blueprint as admin
 from imagegen.blueprints.generator.routes import blueprint as generator
 from imagegen.blueprints.health.routes import blueprint as health
 from imagegen.blueprints.jobs.routes import blueprint as jobs
@@ -8,4 +9,4 @@ from imagegen.blueprints.library.routes import blueprint as library
 from imagegen.blueprints.media.routes import blueprint as media
 from imagegen.blueprints.setup.routes import blueprint as setup
 
-BLUEPRINTS = (setup, accounts, generator, jobs, library, media, health)
+BLUEPRINTS = (setup, accounts, admin, generator, jobs, library, media, health)

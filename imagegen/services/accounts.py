@@ -88,7 +88,8 @@ def create_user(
     """Make a person in `organisation` (by name or id; made if there is none of that name); for the command line."""
     email, password_hash = check_email(email), passwords.hashed(password)
     if role not in ROLES:
-        raise StudioError(N_("There is no such role. Choose one of: ") + ", ".join(ROLES) + ".", field="role")
+        choices = ", ".join(ROLES)
+        raise StudioError(N_("There is no such role. Choose one of: {choices}.").format(choices=choices), field="role")
     return _create_user(
         email=email,
         password_hash=password_hash,
@@ -167,7 +168,7 @@ def create_token(
 ) -> NewToken:
     """Make a personal token for one organisation; `address` is where it was asked for."""
     if not scopes or not set(scopes) <= set(SCOPES):
-        raise StudioError(N_("Choose at least one of: ") + ", ".join(SCOPES) + ".", field="scopes")
+        raise StudioError(N_("Choose at least one of: {choices}.").format(choices=", ".join(SCOPES)), field="scopes")
     until = expires_at or now() + TOKEN_FOR
     if until <= now():
         raise StudioError(N_("Choose a day in the future."), field="expires_at")

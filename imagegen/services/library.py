@@ -134,7 +134,10 @@ def list_images(
 ) -> Page:
     """Return a page of the library, newest first: one query on an index, however deep the page."""
     if filter not in FILTERS:
-        raise StudioError(N_("There is no such filter. Choose one of: ") + ", ".join(FILTERS) + ".", field="filter")
+        choices = ", ".join(FILTERS)
+        raise StudioError(
+            N_("There is no such filter. Choose one of: {choices}.").format(choices=choices), field="filter"
+        )
     after = decode_cursor(cursor)
     query = select(*columns).where(Image.deleted_at.is_(None)).filter_by(**FILTERS[filter])
     if after is not None:

@@ -1,0 +1,63 @@
+"""The audit log in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from imagegen.core.text import N_
+from imagegen.models.audit import Action
+from imagegen.web.filters import ROLE_NAMES
+from imagegen.web.language import said
+
+ACTIONS: Mapping[Action, str] = {
+    Action.SIGNED_IN: N_("Signed in"),
+    Action.SIGN_IN_FAILED: N_("Sign-in failed"),
+    Action.SIGNED_OUT: N_("Signed out"),
+    Action.SESSION_ENDED: N_("Signed other browsers out"),
+    Action.TOKEN_MADE: N_("Made an API token"),
+    Action.TOKEN_REVOKED: N_("Revoked an API token"),
+    Action.PASSWORD_CHANGED: N_("Changed their password"),
+    Action.RESET_LINK_MADE: N_("Link to a new password made"),
+    Action.PASSWORD_RESET: N_("Password replaced by link"),
+    Action.PERSON_MADE: N_("Account made"),
+    Action.PERSON_INVITED: N_("Invited somebody"),
+    Action.INVITATION_RENEWED: N_("Renewed an invitation"),
+    Action.INVITATION_REVOKED: N_("Took an invitation back"),
+    Action.PERSON_JOINED: N_("Joined"),
+    Action.PERSON_REMOVED: N_("Person removed"),
+    Action.PERSON_DISABLED: N_("Account switched off"),
+    Action.PERSON_ENABLED: N_("Account switched on"),
+    Action.ROLE_CHANGED: N_("Changed a role"),
+    Action.ORGANISATION_MADE: N_("Organisation made"),
+    Action.ORGANISATION_CHANGED: N_("Changed the organisation's settings"),
+    Action.OPERATOR_MADE: N_("Made somebody an operator"),
+    Action.OPERATOR_ENDED: N_("Ended somebody's being an operator"),
+}
+
+_FACTS: Mapping[str, str] = {
+    "role": N_("role"),
+    "scopes": N_("may"),
+    "sessions": N_("browsers"),
+    "account": N_("unknown account"),
+    "name": N_("name"),
+    "time_zone": N_("time zone"),
+    "language": N_("language"),
+}
+
+
+def details(facts: Mapping[str, Any]) -> str:
+    """Return an entry's facts in one line: `role: Editor → Admin`."""
+    return ", ".join(
+        f"{said(_FACTS[name])}: {_value(name, value)}" for name, value in facts.items() if name in _FACTS
+    )
+
+
+def _value(name: str, value: Any) -> str:
+    if isinstance(value, list):
+        # Of a change what was before and what is after; else several things.
+        joint = ", " if name == "scopes" else " → "
+        return joint.join(_value(name, each) for each in value)
+    if name == "role":
+        return said(ROLE_NAMES.get(str(value), str(value)))
+    return "-" if value is None else str(value)

@@ -1,0 +1,6 @@
+"""All routes of the administration, gathered from the files that hold them."""
+
+from imagegen.blueprints.admin import audit, installation, invitations, organisation, people
+from imagegen.blueprints.admin.blueprint import blueprint
+
+__all__ = ["audit", "blueprint", "installation", "invitations", "organisation", "people"]
