@@ -58,18 +58,17 @@ def record(
 ) -> None:
     """Write down an act, in the transaction that does it and in the actor's organisation (`Actor.within`)."""
     kind, public_id = target or (None, None)
-    # By its table and not as an object: an act may belong to another organisation than the one in scope.
-    uow.execute(
-        insert(AuditEntry.__table__).values(  # type: ignore[arg-type]
-            organisation_id=by.organisation_id,
-            actor_id=by.user_id,
-            action=action,
-            target_type=kind,
-            target_id=public_id,
-            facts=dict(facts or {}),
-            address=by.address[:45],
-        )
+    entry = insert(AuditEntry).values(
+        organisation_id=by.organisation_id,
+        actor_id=by.user_id,
+        action=action,
+        target_type=kind,
+        target_id=public_id,
+        facts=dict(facts or {}),
+        address=by.address[:45],
     )
+    with system_scope():  # an act may belong to another organisation than the one in scope, or to none
+        uow.execute(entry)
 
 
 def mark_of(email: str) -> str:
@@ -175,7 +174,7 @@ def _lookup(key: Any, name: Any, ids: set[Any]) -> dict[Any, str]:
     ids.discard(None)
     if not ids:
         return {}
-    return dict(db.session.execute(select(key, name).where(key.in_(ids))).tuples().all())
+    return dict(db.session.execute(select(key, name).where(key.in_(ids))).all())
 
 
 def actors(*, organisation_id: int | None) -> list[tuple[str, str]]:

@@ -50,7 +50,7 @@ def members(*, organisation_id: int) -> list[Member]:
     """Return the people of an organisation, by name."""
     rows = db.session.scalars(_members(organisation_id).order_by(func.lower(User.name), User.id)).all()
     counts = select(Membership.user_id, func.count()).where(Membership.user_id.in_([row.user_id for row in rows]))
-    places = dict(db.session.execute(counts.group_by(Membership.user_id)).tuples().all())
+    places = dict(db.session.execute(counts.group_by(Membership.user_id)).all())
     return [Member(row, places[row.user_id]) for row in rows]
 
 
