@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Callable
 from functools import partial
@@ -10,23 +9,22 @@ from functools import partial
 import numpy as np
 from PIL import Image
 
+from bench.table import Baseline, Row, median
 from imagegen.providers.local.drawing import Wish, picture
 from imagegen.providers.local.encode import encode
 from imagegen.providers.local.kinds import KINDS
 
 SIZE = (1024, 1280)
 ROUNDS = 3
+LIMIT_MS = 1000
 
 
-def run() -> list[tuple[str, float, str]]:
-    """Return (name, ratio, sentence) for each kind: a portrait PNG against Pillow's gradient as PNG."""
-    baseline = _median(_gradient)
-    rows = []
-    for kind in KINDS:
-        taken = _median(partial(_drawn, kind.id))
-        sentence = f"{taken * 1000:.0f} ms for a PNG; a plain Pillow gradient takes {baseline * 1000:.0f} ms"
-        rows.append((f"local {kind.id}", taken / baseline, sentence))
-    return rows
+def run() -> list[Row]:
+    """Return a row for each kind: a portrait PNG against Pillow's gradient as PNG."""
+    baseline = Baseline("Pillow, a plain gradient", _median(_gradient))
+    return [
+        Row(f"local {kind.id}", _median(partial(_drawn, kind.id)), "ms", baseline, limit=LIMIT_MS) for kind in KINDS
+    ]
 
 
 def _gradient() -> None:
@@ -42,12 +40,7 @@ def _median(work: Callable[[], None]) -> float:
     work()
     times = []
     for _ in range(ROUNDS):
-        begun = time.perf_counter()
+        began = time.perf_counter()
         work()
-        times.append(time.perf_counter() - begun)
-    return statistics.median(times)
-
-
-if __name__ == "__main__":
-    for name, ratio, sentence in run():
-        print(f"{name:18} {ratio:5.1f} times  {sentence}")
+        times.append(1000 * (time.perf_counter() - began))
+    return median(times)

@@ -5,7 +5,8 @@
         ...                                # server.base_url, server.requests, server.bill
 
 `python -m tests.fakes.openai_server --port 9999` serves until stopped, steered by `POST /_control`:
-`{"faults": [...], "always": ..., "latency": seconds, "reset": true}`; `GET /_control` tells what has happened.
+`{"faults": [...], "always": ..., "latency": seconds, "photo": true, "reset": true}`; `GET /_control` tells
+what has happened.
 """
 
 from __future__ import annotations
@@ -50,6 +51,9 @@ class Recorded:
     complaint: str | None = None
     billed_micro: int = 0
     usage: dict[str, Any] | None = None
+    arrived_at: float = field(default_factory=time.monotonic)
+    answered_at: float | None = None
+    """When it began to answer, by the machine's monotonic clock, as `arrived_at`."""
 
 
 @dataclass
@@ -57,6 +61,7 @@ class State:
     """What the service was told and what it has seen; guarded by `lock`."""
 
     latency: float = 0.0
+    photo: bool = False
     faults: deque[Fault] = field(default_factory=deque)
     always: Fault | None = None
     requests: list[Recorded] = field(default_factory=list)
@@ -76,10 +81,11 @@ class State:
             if orders.get("reset"):
                 self.faults.clear()
                 self.requests.clear()
-                self.always, self.latency, self.most_busy = None, 0.0, 0
+                self.always, self.latency, self.most_busy, self.photo = None, 0.0, 0, False
             if "always" in orders:
                 self.always = as_fault(orders["always"]) if orders["always"] else None
             self.latency = float(orders.get("latency", self.latency))
+            self.photo = bool(orders.get("photo", self.photo))
             self.faults.extend(faults)
 
     def report(self) -> dict[str, Any]:
@@ -184,7 +190,7 @@ class Handler(BaseHTTPRequestHandler):
         if seen.body["model"] not in MODELS + OLD_MODELS:
             self.send_json(404, error_body("No such model.", "invalid_request_error", "model_not_found"))
             return
-        answer = _draw(seen.body)
+        answer = _draw(seen.body, photo=self.server.state.photo)
         seen.usage = answer.get("usage")
         seen.billed_micro = _price(seen.body["model"], seen.usage)
         if fault:
@@ -221,6 +227,7 @@ class Handler(BaseHTTPRequestHandler):
         """Send the head of an answer; without a length the end of the connection ends it."""
         if hasattr(self, "_seen"):
             self._seen.status = status
+            self._seen.answered_at = time.monotonic()
         self.send_response(status)
         self.send_header("Content-Type", content_type)
         self.send_header("x-request-id", f"req_{id(self):x}")
@@ -313,13 +320,13 @@ class OpenAIServer:
         return self._server.state.most_busy
 
 
-def _draw(body: dict[str, Any]) -> dict[str, Any]:
+def _draw(body: dict[str, Any], *, photo: bool) -> dict[str, Any]:
     width, height = size_of(body)
     output_format = body.get("output_format", "png")
     transparent = body.get("background") == "transparent"
     count = body.get("n", 1)
     pictures = [
-        pybase64.b64encode(picture(width, height, output_format, transparent=transparent)).decode()
+        pybase64.b64encode(picture(width, height, output_format, transparent=transparent, photo=photo)).decode()
         for _ in range(count)
     ]
     answer = {"created": int(time.time()), "data": [{"b64_json": drawn} for drawn in pictures]}

@@ -8,22 +8,28 @@ import struct
 import zlib
 from functools import lru_cache
 
-from PIL import Image, ImageDraw
+from PIL import Image, ImageChops, ImageDraw
 
 _serial = itertools.count(1)
 _PLACE = b"serial-0000000000"
 
 
-def picture(width: int, height: int, output_format: str, *, transparent: bool = False) -> bytes:
-    """Return a picture of that size; the drawing is kept, so the next one costs only its serial number."""
-    drawn = _drawn(width, height, output_format, transparent)
+def picture(width: int, height: int, output_format: str, *, transparent: bool = False, photo: bool = False) -> bytes:
+    """Return a picture of that size, as hard to pack as a photo if `photo`.
+
+    The drawing is kept, so the next one costs only its serial number.
+    """
+    drawn = _drawn(width, height, output_format, transparent, photo)
     return _STAMPS[output_format](drawn, b"serial-%010d" % next(_serial))
 
 
 @lru_cache(maxsize=64)
-def _drawn(width: int, height: int, output_format: str, transparent: bool) -> bytes:
+def _drawn(width: int, height: int, output_format: str, transparent: bool, photo: bool) -> bytes:
     ramp = Image.linear_gradient("L").resize((width, height))
     image = Image.merge("RGB", (ramp, ramp.rotate(180), Image.new("L", (width, height), 160)))
+    if photo:
+        grain = Image.merge("RGB", [Image.effect_noise((width, height), 12)] * 3)
+        image = ImageChops.overlay(image, grain)
     draw = ImageDraw.Draw(image)
     draw.ellipse((width // 4, height // 4, width * 3 // 4, height * 3 // 4), fill=(250, 200, 60))
     if transparent:
