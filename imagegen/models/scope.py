@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
-from typing import Literal
+from functools import cache
+from typing import Literal, cast
 
-from sqlalchemy import ForeignKey, event
+from sqlalchemy import ForeignKey, FromClause, event
 from sqlalchemy.orm import (
     Mapped,
     ORMExecuteState,
@@ -21,6 +22,10 @@ from sqlalchemy.orm import (
     mapped_column,
     with_loader_criteria,
 )
+from sqlalchemy.sql import visitors
+from sqlalchemy.sql.visitors import ExternallyTraversible
+
+from imagegen.extensions import Base
 
 SYSTEM: Literal["system"] = "system"
 
@@ -91,7 +96,17 @@ def _narrow(state: ORMExecuteState) -> None:
 
 
 def _concerns_owned(state: ORMExecuteState) -> bool:
-    return any(issubclass(mapper.class_, OrganisationOwned) for mapper in state.all_mappers)
+    """Whether the statement touches an organisation's rows: as what it is about, or hidden in a subquery."""
+    if any(issubclass(mapper.class_, OrganisationOwned) for mapper in state.all_mappers):
+        return True
+    parts = visitors.iterate(cast(ExternallyTraversible, state.statement)) if state.is_select else ()
+    return any(part in _owned_tables() for part in parts)
+
+
+@cache
+def _owned_tables() -> frozenset[FromClause]:
+    mappers = Base.registry.mappers
+    return frozenset(mapper.local_table for mapper in mappers if issubclass(mapper.class_, OrganisationOwned))
 
 
 @event.listens_for(Session, "before_flush")
