@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextvars
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
-from typing import Any
+from typing import Any, Self
 
 from flask.testing import FlaskClient
 
@@ -26,8 +26,30 @@ class SeparateClient(FlaskClient):
     """
 
     def open(self, *args: Any, **kwargs: Any) -> Any:
-        """Send a request in a context of its own."""
-        return contextvars.Context().run(super().open, *args, **kwargs)
+        """Send a request in a context of its own, in which its answer is read too."""
+        context = contextvars.Context()
+        response = context.run(super().open, *args, **kwargs)
+        response.response = _Within(context, response.response)
+        return response
+
+
+class _Within:
+    """An answer's pieces, each made in the context of its request."""
+
+    def __init__(self, context: contextvars.Context, pieces: Iterable[bytes]) -> None:
+        self._context = context
+        self._pieces = context.run(iter, pieces)
+        self._close = getattr(pieces, "close", lambda: None)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> bytes:
+        return self._context.run(next, self._pieces)
+
+    def close(self) -> None:
+        """Tell the app that nobody reads on."""
+        self._context.run(self._close)
 
 
 @dataclass

@@ -10,9 +10,9 @@ from typing import Any
 
 from imagegen.core.clock import now
 from imagegen.extensions import runtime
-from imagegen.models import Image, Job, Shot, UnitOfWork, organisation_scope, unit_of_work
-from imagegen.models.states import JOB_ENDS, ShotStatus, derive
-from imagegen.services import events
+from imagegen.models import Attempt, Image, Job, Shot, UnitOfWork, organisation_scope, unit_of_work
+from imagegen.models.states import JOB_ENDS, AttemptStatus, ShotStatus, derive
+from imagegen.services import events, ledger
 from imagegen.storage import keys
 from tests.conftest import Person
 from tests.fakes.pictures import picture
@@ -70,6 +70,9 @@ def make_job(
         shots = [_shot(job, slot, state, error_message, moment) for slot, state in enumerate(states)]
         uow.add_all(shots)
         uow.flush()
+        for shot in shots:
+            ledger.reserve(uow, job=job, shot=shot)
+        uow.add_all([_attempt(job, shot, error_message) for shot in shots if shot.status in _ATTEMPTS])
         images = [
             _image(uow, person, shot, job, title=title, filename=filename)
             for shot in shots
@@ -102,6 +105,34 @@ def _shot(job: Job, slot: int, state: str, error_message: str, moment: datetime)
         created_at=moment,
         started_at=moment,
         finished_at=moment,
+    )
+
+
+_ATTEMPTS = {
+    ShotStatus.RUNNING: AttemptStatus.SENT,
+    ShotStatus.SUCCEEDED: AttemptStatus.SUCCEEDED,
+    ShotStatus.FAILED: AttemptStatus.REJECTED,
+    ShotStatus.REFUSED: AttemptStatus.REJECTED,
+    ShotStatus.UNKNOWN: AttemptStatus.UNKNOWN,
+}
+
+
+def _attempt(job: Job, shot: Shot, error_message: str) -> Attempt:
+    """Return the call that brought the shot to where it is."""
+    return Attempt(
+        organisation_id=job.organisation_id,
+        job_id=job.id,
+        number=1,
+        status=_ATTEMPTS[ShotStatus(shot.status)],
+        provider=shot.provider,
+        model=shot.model,
+        error_kind=shot.error_kind,
+        error_message=error_message if shot.error_kind else None,
+        cost_micro=0 if shot.status == ShotStatus.SUCCEEDED else None,
+        created_at=shot.created_at,
+        sent_at=shot.created_at,
+        ended_at=None if shot.status == ShotStatus.RUNNING else shot.created_at,
+        shots=[shot],
     )
 
 

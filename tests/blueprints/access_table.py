@@ -1,0 +1,136 @@
+"""Every route, and who may call it: what people are promised, written down beside the code and not taken from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+ROLES = ("owner", "admin", "editor", "approver", "viewer")
+
+MAY: dict[str, frozenset[str]] = {
+    "anybody": frozenset({*ROLES, "nobody"}),
+    "person": frozenset(ROLES),
+    "view": frozenset(ROLES),
+    "create": frozenset({"owner", "admin", "editor"}),
+    "organise": frozenset({"owner", "admin", "editor"}),
+    "manage": frozenset({"owner", "admin"}),
+    "operate": frozenset(),
+}
+"""Which roles may do what; operators are asked for beside it."""
+
+SCOPES: dict[str, frozenset[str]] = {
+    "read": frozenset({"view"}),
+    "write": frozenset({"view", "create", "organise"}),
+    "admin": frozenset({"view", "create", "organise", "manage"}),
+}
+"""What a token of an owner may do."""
+
+GONE = "gone"
+"""Nobody gets an answer: the set-up is over, or the secret is none."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """How a route is called, and what it takes. In `path` and `form`, `{name}` is a thing of Ann's organisation."""
+
+    needs: str
+    path: str
+    form: dict[str, str] = field(default_factory=dict)
+    json: dict[str, str] | None = None
+    mine: bool = False
+    """The thing is Ann's own: a colleague gets nothing, whatever their role."""
+
+    @property
+    def about_a_thing(self) -> bool:
+        """Whether the call names something that belongs to an organisation or a person."""
+        return "{" in self.path or any("{" in value for value in self.form.values())
+
+
+CALLS: dict[str, Call] = {
+    "static": Call("anybody", "/static/any/css/base.css"),
+    "health.healthz": Call("anybody", "/healthz"),
+    "health.readyz": Call("anybody", "/readyz"),
+    "setup.page": Call(GONE, "/setup"),
+    "setup.set_up": Call(GONE, "/setup"),
+    # One's own account
+    "accounts.sign_in": Call("anybody", "/sign-in"),
+    "accounts.sign_in_now": Call("anybody", "/sign-in", {"email": "ann@one.example", "password": "wrong"}),
+    "accounts.forgot_password": Call("anybody", "/forgot-password"),
+    "accounts.ask_for_reset": Call("anybody", "/forgot-password", {"email": "ann@one.example"}),
+    "accounts.choose_password": Call(GONE, "/reset-password/guessed"),
+    "accounts.reset_password": Call(GONE, "/reset-password/guessed", {"password": "another long password"}),
+    "accounts.invitation": Call(GONE, "/invitation/guessed"),
+    "accounts.accept_invitation": Call(GONE, "/invitation/guessed", {"name": "x", "password": "one more password"}),
+    "accounts.settings": Call("person", "/settings"),
+    "accounts.profile": Call("person", "/settings/profile"),
+    "accounts.change_profile": Call("person", "/settings/profile", {"name": "New", "theme": "dark"}),
+    "accounts.password": Call("person", "/settings/password"),
+    "accounts.change_password": Call("person", "/settings/password", {"current": "wrong", "password": "wrong"}),
+    "accounts.sessions": Call("person", "/settings/sessions"),
+    "accounts.end_session": Call("person", "/settings/sessions/{session}/end", mine=True),
+    "accounts.end_other_sessions": Call("person", "/settings/sessions/end-others"),
+    "accounts.tokens": Call("person", "/settings/tokens"),
+    "accounts.create_token": Call("person", "/settings/tokens", {"name": "mine", "scopes": "read", "days": "30"}),
+    "accounts.revoke_token": Call("person", "/settings/tokens/{token}/revoke", mine=True),
+    "accounts.switch": Call("person", "/organisation", {"organisation": "{organisation}"}),
+    # Create
+    "generator.home": Call("view", "/"),
+    "generator.page": Call("view", "/generate"),
+    "generator.form": Call("view", "/generate/form"),
+    "generator.estimate": Call("view", "/generate/estimate"),
+    "generator.feed": Call("view", "/generate/feed"),
+    "generator.create": Call("create", "/generate", {"prompt": "a wave", "variants": "1"}),
+    # Jobs
+    "jobs.index": Call("view", "/jobs"),
+    "jobs.stream": Call("view", "/jobs/stream?jobs={job}"),
+    "jobs.detail": Call("view", "/jobs/{job}"),
+    "jobs.pause": Call("create", "/jobs/{running}/pause"),
+    "jobs.resume": Call("create", "/jobs/{running}/resume"),
+    "jobs.to_the_front": Call("create", "/jobs/{running}/front"),
+    "jobs.cancel": Call("create", "/jobs/{running}/cancel"),
+    "jobs.retry": Call("create", "/jobs/{failed}/retry"),
+    "jobs.resolve": Call("create", "/jobs/{unknown}/shots/{shot}/resolve", {"resolution": "not_billed"}),
+    # Library
+    "library.index": Call("view", "/library"),
+    "library.grid": Call("view", "/library/grid"),
+    "library.detail": Call("view", "/library/{image}"),
+    "library.star": Call("organise", "/library/{image}/star"),
+    "media.file": Call("view", "/media/{image}/file"),
+    "media.rendition": Call("view", "/media/{image}/16.webp"),
+    # Administration
+    "admin.index": Call("manage", "/admin"),
+    "admin.people": Call("manage", "/admin/people"),
+    "admin.change_role": Call("manage", "/admin/people/{person}/role", {"role": "viewer"}),
+    "admin.make_reset_link": Call("manage", "/admin/people/{person}/reset-link"),
+    "admin.remove_person": Call("manage", "/admin/people/{person}/remove"),
+    "admin.invitations": Call("manage", "/admin/invitations"),
+    "admin.invite": Call("manage", "/admin/invitations", {"email": "new@one.example", "role": "viewer"}),
+    "admin.renew_invitation": Call("manage", "/admin/invitations/{invitation}/renew"),
+    "admin.revoke_invitation": Call("manage", "/admin/invitations/{invitation}/revoke"),
+    "admin.organisation": Call("manage", "/admin/organisation"),
+    "admin.change_organisation": Call("manage", "/admin/organisation", {"name": "Renamed", "time_zone": "UTC"}),
+    "admin.audit": Call("manage", "/admin/audit"),
+    "admin.audit_csv": Call("manage", "/admin/audit.csv"),
+    "admin.installation_audit": Call("operate", "/admin/installation/audit"),
+    "admin.installation_audit_csv": Call("operate", "/admin/installation/audit.csv"),
+    "admin.organisations": Call("operate", "/admin/organisations"),
+    "admin.make_organisation": Call("operate", "/admin/organisations", {"name": "Four", "owner": "new@four.example"}),
+    "admin.operators": Call("operate", "/admin/operators"),
+    "admin.set_operator": Call("operate", "/admin/operators", {"email": "eve@one.example", "operator": "1"}),
+    # The API
+    "api-docs.page": Call("anybody", "/api/v1/docs"),
+    "api-openapi.openapi": Call("anybody", "/api/v1/openapi.json"),
+    "api-models.index": Call("view", "/api/v1/models"),
+    "api-images.index": Call("view", "/api/v1/images"),
+    "api-images.read": Call("view", "/api/v1/images/{image}"),
+    "api-images.file": Call("view", "/api/v1/images/{image}/file"),
+    "api-images.thumbnail": Call("view", "/api/v1/images/{image}/thumbnail?width=16"),
+    "api-generate.sizes": Call("view", "/api/v1/images/generate/sizes"),
+    "api-generate.status": Call("view", "/api/v1/images/generate/status/{job}"),
+    "api-generate.generate": Call("create", "/api/v1/images/generate", json={"prompt": "a wave"}),
+    "api-generate.estimate_cost": Call("view", "/api/v1/images/generate/estimate-cost", json={"prompt": "a wave"}),
+    "api-jobs.index": Call("view", "/api/v1/jobs"),
+    "api-jobs.read": Call("view", "/api/v1/jobs/{job}"),
+    "api-jobs.events": Call("view", "/api/v1/jobs/{job}/events"),
+    # Last: nobody is signed in any more
+    "accounts.sign_out": Call("anybody", "/sign-out"),
+}
