@@ -138,8 +138,8 @@ def store(claim: Claim, result: ImageResult) -> None:
         kind = ErrorKind.BAD_ANSWER if error.about_the_picture else ErrorKind.INTERNAL
         _billed_without_picture(claim, result.usage, kind, error.message, facts)
     except StorageError as error:
-        log.error("attempt.not_stored", error=str(error), shot=claim.shot_id)
         _billed_without_picture(claim, result.usage, ErrorKind.INTERNAL, error.message, facts)
+        log.error("attempt.not_stored", error=str(error), shot=claim.shot_id)
     log.info("attempt.stored", shot=claim.shot_id, seconds=round(time.monotonic() - answered_at, 3))
 
 
@@ -216,13 +216,14 @@ _ENDINGS: dict[Outcome, AttemptStatus] = {
 
 def fail(claim: Claim, error: ProviderError) -> None:
     """Write down that the call gave no picture: try again, give up, or leave it open, as far as it got."""
-    log.warning("attempt.failed", shot=claim.shot_id, kind=error.kind, outcome=error.outcome, error=error.message)
     facts: dict[str, Any] = {"provider_request_id": error.request_id, "error_code": error.code}
     if error.outcome == Outcome.ACCEPTED:
         facts["usage"] = error.usage.as_dict() if error.usage else None
         _billed_without_picture(claim, error.usage, error.kind, error.message, facts)
     else:
         _not_made(claim, error, facts)
+    # Last: a log that nobody takes any more must not cost what was to be written down.
+    log.warning("attempt.failed", shot=claim.shot_id, kind=error.kind, outcome=error.outcome, error=error.message)
 
 
 @_patiently

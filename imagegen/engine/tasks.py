@@ -114,8 +114,8 @@ class Crew:
             with system_scope():
                 attempts.run(claim)
         except Exception:
-            log.exception("slot.failed", shot=claim.shot_id)
             self._abandon(claim, attempts.CRASHED)
+            log.exception("slot.failed", shot=claim.shot_id)
         finally:
             db.session.remove()
             with self._lock:
