@@ -1,6 +1,6 @@
 # `make help` lists what can be done. PYTHON chooses the interpreter that makes .venv (3.11 or newer).
 .DEFAULT_GOAL := help
-.PHONY: run test lint bench vendor screenshots contact-sheet lock install install-dev help
+.PHONY: run test lint bench messages vendor screenshots contact-sheet lock install install-dev help
 export PYTHON
 
 BIN := .venv/bin
@@ -22,6 +22,9 @@ lint: install-dev ## check style, types, who imports whom, and templates
 
 bench: install-dev ## measure against the baselines and print one table
 	@exec $(BIN)/python -m bench
+
+messages: install-dev ## gather the words to translate, and compile the translations
+	@exec $(BIN)/python -m scripts.messages
 
 vendor: install-dev ## fetch the browser's libraries anew into static/vendor
 	@exec $(BIN)/python scripts/vendor.py

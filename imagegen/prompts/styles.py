@@ -36,6 +36,5 @@ def find_style(style_id: str) -> Style:
     for style in styles():
         if style.id == style_id:
             return style
-    raise StudioError(
-        N_("There is no such style. Choose one of: ") + ", ".join(s.id for s in styles()) + ".", field="style"
-    )
+    choices = ", ".join(style.id for style in styles())
+    raise StudioError(N_("There is no such style. Choose one of: {choices}.").format(choices=choices), field="style")

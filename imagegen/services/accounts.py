@@ -89,7 +89,9 @@ def create_user(
     email, password_hash = check_email(email), passwords.hashed(password)
     if role not in ROLES:
         choices = ", ".join(ROLES)
-        raise StudioError(N_("There is no such role. Choose one of: {choices}.").format(choices=choices), field="role")
+        raise StudioError(
+            N_("There is no such role. Choose one of: {choices}.").format(choices=choices), field="role"
+        )
     return _create_user(
         email=email,
         password_hash=password_hash,

@@ -10,13 +10,14 @@ from flask_babel import format_decimal, format_timedelta, gettext
 
 from imagegen.core.clock import now
 from imagegen.core.errors import ADVICE, ErrorKind
-from imagegen.core.money import Micro, display
+from imagegen.core.money import Micro
 from imagegen.core.text import one_line
 from imagegen.models import Job, Shot
 from imagegen.models.states import ShotStatus
 from imagegen.services import jobs, library
 from imagegen.services.jobs import JobView, ShotView
 from imagegen.web.language import said
+from imagegen.web.words import money
 
 Context = dict[str, Any]
 
@@ -43,7 +44,7 @@ def price(amount: Micro | None) -> str:
     """Return money in words: `$0.041`, `free` for a known zero, nothing for an unknown amount."""
     if amount is None:
         return ""
-    return display(amount) if amount else gettext("free")
+    return money(amount) if amount else gettext("free")
 
 
 def image(row: Any) -> Context:
@@ -163,7 +164,7 @@ def job_cost(row: Job) -> str:
     """Return what a job cost, or has cost so far; nothing where no price is known."""
     if row.finished:
         return price(row.actual_micro if row.estimated_micro is not None or row.actual_micro else None)
-    return gettext("%(cost)s so far", cost=display(row.actual_micro)) if row.actual_micro else ""
+    return gettext("%(cost)s so far", cost=money(row.actual_micro)) if row.actual_micro else ""
 
 
 def jobs_ring(*, user_id: int) -> Context:

@@ -17,6 +17,7 @@ from imagegen.core.errors import ADVICE, StudioError
 from imagegen.core.ids import new_id
 from imagegen.core.text import N_
 from imagegen.extensions import db
+from imagegen.web import validation
 from imagegen.web.auth import is_api
 from imagegen.web.htmx import wants_partial
 from imagegen.web.language import said
@@ -26,6 +27,7 @@ log = structlog.get_logger(__name__)
 SENTENCES: dict[int, str] = {
     400: N_("The request could not be understood."),
     401: N_("Sign in to go on."),
+    402: N_("The budget has no room for this."),
     403: N_("You may not do this."),
     404: N_("There is nothing here. It may have been deleted, or it was never yours to see."),
     405: N_("This address does not take that kind of request."),
@@ -40,6 +42,7 @@ SENTENCES: dict[int, str] = {
 
 
 TITLES: dict[int, str] = {
+    402: N_("The budget has no room"),
     403: N_("Not for your role"),
     404: N_("There is nothing here"),
     429: N_("A little too fast"),
@@ -114,16 +117,8 @@ def _csrf_error(_error: CSRFError) -> ResponseReturnValue:
 
 
 def _validation_error(error: ValidationError) -> ResponseReturnValue:
-    problems = [
-        {
-            "field": ".".join(str(part) for part in found["loc"]) or None,
-            "message": found["msg"].removeprefix("Value error, "),
-        }
-        for found in error.errors(include_url=False, include_context=False, include_input=False)
-    ]
-    first = problems[0]
-    sentence = f"{first['field']}: {first['message']}" if first["field"] else str(first["message"])
-    return answer(422, sentence, errors=problems)
+    problems = validation.problems(error)
+    return answer(422, validation.first_sentence(problems), errors=problems)
 
 
 def _http_error(error: HTTPException) -> ResponseReturnValue:

@@ -6,7 +6,7 @@ import zlib
 from typing import Any
 
 from flask import Flask, g, request
-from flask_babel import format_date, format_datetime, get_locale
+from flask_babel import format_date, format_datetime, format_decimal, get_locale
 
 from imagegen.core.text import N_
 from imagegen.models.users import THEMES
@@ -27,7 +27,12 @@ def init_app(app: Flask) -> None:
     """Give every page its frame, and templates a few filters."""
     app.context_processor(_frame)
     app.jinja_env.filters.update(
-        ago=contexts.ago, price=contexts.price, seconds=contexts.seconds, day=_day, moment=_moment
+        ago=contexts.ago,
+        price=contexts.price,
+        seconds=contexts.seconds,
+        day=_day,
+        moment=_moment,
+        number=format_decimal,
     )
 
 

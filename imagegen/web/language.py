@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from flask import Flask, g, request
+from flask import Flask, Response, g, request
 from flask_babel import Babel, get_locale, gettext
 
 from imagegen.core.text import translate
 from imagegen.settings import PROJECT_ROOT
 
-LANGUAGES = {"en": "English"}
+LANGUAGES = {"en": "English", "de": "Deutsch"}
+"""By code, each in its own words. All but English have a catalogue under `imagegen/translations`."""
 
 
 def init_app(app: Flask, babel: Babel) -> None:
@@ -16,14 +17,23 @@ def init_app(app: Flask, babel: Babel) -> None:
     app.config["BABEL_TRANSLATION_DIRECTORIES"] = str(PROJECT_ROOT / "imagegen" / "translations")
     babel.init_app(app, locale_selector=choose, timezone_selector=time_zone)
     app.jinja_env.globals.update(said=said, language=lambda: str(get_locale() or "en"))
+    app.after_request(_vary)
 
 
 def choose() -> str:
-    """Return the person's language, else the browser's best, else English."""
+    """Return the person's language, else their organisation's, else the browser's best, else English."""
     identity = g.get("identity")
     if identity is not None and identity.language in LANGUAGES:
         return str(identity.language)
+    g.language_is_the_browsers = True
     return request.accept_languages.best_match(LANGUAGES) or "en"
+
+
+def _vary(response: Response) -> Response:
+    """Tell caches that another browser may get this answer in another language."""
+    if g.get("language_is_the_browsers"):
+        response.vary.add("Accept-Language")
+    return response
 
 
 def time_zone() -> str | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext
+from flask_babel import force_locale, gettext
 
 from imagegen.api.v1.openapi import Schema, document
 from imagegen.web import access
@@ -21,8 +21,12 @@ _REFERENCE = "#/components/schemas/"
 @blueprint.get("/docs")
 @access.public
 def page() -> ResponseReturnValue:
-    """Show the documentation; it tells nothing that belongs to anybody."""
-    return render_template("api/docs.html", api=described(document()), root=request.url_root.rstrip("/"))
+    """Show the documentation; it tells nothing that belongs to anybody.
+
+    It is drawn from the API's own words, which are English, as the names in it are; so the whole page is.
+    """
+    with force_locale("en"):
+        return render_template("api/docs.html", api=described(document()), root=request.url_root.rstrip("/"))
 
 
 def described(found: Schema) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from imagegen.core.text import N_
 from imagegen.models import Session
 from imagegen.services import accounts, organisations
 from imagegen.services import sessions as signed_in
-from imagegen.web import browsers, contexts
+from imagegen.web import browsers, contexts, words
 from imagegen.web.auth import identity
 from imagegen.web.language import LANGUAGES, said
 
@@ -20,12 +20,6 @@ LIFETIMES = (30, 90, 365)
 """How many days a token may live."""
 
 THEME_NAMES = {"system": N_("As this device has it"), "light": N_("Light"), "dark": N_("Dark")}
-
-SCOPE_NOTES: dict[str, tuple[str, str]] = {
-    "read": (N_("Read"), N_("See pictures and jobs.")),
-    "write": (N_("Write"), N_("Generate, star and change.")),
-    "admin": (N_("Admin"), N_("Everything that your role allows.")),
-}
 
 
 def tokens(
@@ -48,7 +42,7 @@ def tokens(
             "days": days,
             "scopes": [
                 {"value": value, "label": said(label), "note": said(note), "chosen": value in scopes}
-                for value, (label, note) in SCOPE_NOTES.items()
+                for value, (label, note) in words.SCOPES.items()
             ],
             "lifetimes": [
                 {"value": value, "label": ngettext("%(num)s day", "%(num)s days", value), "chosen": value == days}
@@ -104,7 +98,7 @@ def _token(row: Any) -> dict[str, Any]:
     return {
         "id": row.public_id,
         "name": row.name,
-        "scopes": ", ".join(row.scopes),
+        "scopes": ", ".join(words.scope(name) for name in row.scopes),
         "created": format_date(row.created_at),
         "expires": format_date(row.expires_at),
         "last_used": contexts.ago(row.used_at) if row.used_at else gettext("never"),

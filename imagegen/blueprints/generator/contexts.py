@@ -21,7 +21,7 @@ from imagegen.providers.sizes import RATIOS, ratio_named
 from imagegen.services import generation
 from imagegen.services.generation import MOST_VARIANTS, GenerationRequest
 from imagegen.settings import PROJECT_ROOT
-from imagegen.web import contexts
+from imagegen.web import contexts, words
 from imagegen.web.contexts import Context
 from imagegen.web.language import said
 
@@ -36,16 +36,6 @@ FEATURES: dict[Feature, str] = {
     Feature.TRANSPARENT: N_("Transparent"),
     Feature.SEED: N_("Seed"),
     Feature.NEGATIVE_PROMPT: N_("Negative prompt"),
-}
-QUALITIES: dict[str, str] = {
-    "low": N_("Low"),
-    "medium": N_("Medium"),
-    "high": N_("High"),
-    "xhigh": N_("Higher"),
-    "max": N_("Highest"),
-    "standard": N_("Standard"),
-    "hd": N_("HD"),
-    "auto": N_("Automatic"),
 }
 BACKGROUNDS: dict[str, str] = {
     "auto": N_("Automatic"),
@@ -92,7 +82,7 @@ def _model(offer: OfferedModel, chosen: ModelSpec) -> Context:
     capabilities = [said(label) for feature, label in FEATURES.items() if feature in spec.supports]
     typical = spec.seconds()
     time = gettext("about %(time)s", time=_rounded(typical)) if typical else ""
-    notes = [*[word.lower() if index else word for index, word in enumerate(capabilities[:3])], time]
+    notes = [*capabilities[:3], time]
     return {
         "key": _key(spec),
         "label": spec.label,
@@ -161,7 +151,7 @@ def _choices(form: MultiDict[str, str], spec: ModelSpec) -> Context:
         "variants": [{"value": count, "label": str(count), "chosen": count == variants} for count in VARIANT_BUTTONS],
         "variants_limit": MOST_VARIANTS,
         "qualities": [
-            {"value": quality, "label": said(QUALITIES.get(quality, quality)), "chosen": quality == chosen_quality}
+            {"value": quality, "label": words.quality(quality), "chosen": quality == chosen_quality}
             for quality in spec.qualities
         ],
         "formats": _options(FORMATS, spec.output_formats, form.get("output_format", "")),
@@ -199,11 +189,11 @@ def _size_note(spec: ModelSpec) -> str:
 
 
 def _in_words(choices: Context, spec: ModelSpec) -> list[str]:
-    words = [spec.label]
+    found = [spec.label]
     for group in ("shapes", "styles"):
-        words += [option["label"] for option in choices[group] if option["chosen"]]
-    words += [f"\N{MULTIPLICATION SIGN} {option['label']}" for option in choices["variants"] if option["chosen"]]
-    return words
+        found += [option["label"] for option in choices[group] if option["chosen"]]
+    found += [f"\N{MULTIPLICATION SIGN} {option['label']}" for option in choices["variants"] if option["chosen"]]
+    return found
 
 
 def _settled(form: MultiDict[str, str], choices: Context, spec: ModelSpec) -> MultiDict[str, str]:

@@ -6,7 +6,6 @@ from typing import Any
 
 from flask import Blueprint, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext
 from pydantic import ValidationError
 from werkzeug.datastructures import MultiDict
 
@@ -16,7 +15,7 @@ from imagegen.core.ids import is_id
 from imagegen.engine import dispatch
 from imagegen.models import Job
 from imagegen.services import jobs, library
-from imagegen.web import access
+from imagegen.web import access, validation
 from imagegen.web import contexts as shared
 from imagegen.web.auth import identity
 from imagegen.web.htmx import page as render
@@ -68,7 +67,7 @@ def create() -> ResponseReturnValue:
             idempotency_key=key if is_id(key) else None,
         )
     except ValidationError as error:
-        return _refused([_of_field(problem) for problem in error.errors(include_url=False, include_input=False)])
+        return _refused([_of_field(problem) for problem in validation.problems(error)])
     except StudioError as error:
         text = said(error.message)
         if error.status >= 500:
@@ -77,11 +76,9 @@ def create() -> ResponseReturnValue:
     return _made(job)
 
 
-def _of_field(problem: Any) -> dict[str, Any]:
-    field = str(problem["loc"][0]) if problem["loc"] else None
-    if field == "prompt" and problem["type"] == "string_too_short":
-        return {"text": gettext("Write what the picture should show."), "field": field}
-    return {"text": problem["msg"].removeprefix("Value error, "), "field": field}
+def _of_field(problem: dict[str, str | None]) -> dict[str, Any]:
+    field = problem["field"]
+    return {"text": problem["message"], "field": field.split(".")[0] if field else None}
 
 
 def _made(job: Job) -> ResponseReturnValue:

@@ -13,7 +13,7 @@ from imagegen.models.states import JobStatus
 from imagegen.services import jobs
 from imagegen.services.jobs import JobView
 from imagegen.services.library import Page
-from imagegen.web import contexts, timeline
+from imagegen.web import contexts, timeline, words
 from imagegen.web.contexts import Context
 from imagegen.web.language import said
 
@@ -69,8 +69,8 @@ def facts(job: Job) -> list[Context]:
     found = [
         (gettext("Model"), job.model_label),
         (gettext("Shape"), ", ".join(shapes) or (asked.get("size") or "").replace("x", " \N{MULTIPLICATION SIGN} ")),
-        (gettext("Style"), asked.get("style") or ""),
-        (gettext("Quality"), asked.get("quality") or ""),
+        (gettext("Style"), words.style(asked.get("style") or "")),
+        (gettext("Quality"), words.quality(asked.get("quality") or "")),
         (gettext("Seed"), str(asked["seed"]) if asked.get("seed") is not None else ""),
         (gettext("Left out"), asked.get("negative_prompt") or ""),
         (gettext("Started"), format_datetime(job.created_at, "medium")),

@@ -14,7 +14,7 @@ from imagegen.core.text import N_
 from imagegen.models import Image
 from imagegen.services import library
 from imagegen.services.library import Page
-from imagegen.web import contexts
+from imagegen.web import contexts, words
 from imagegen.web.contexts import Context
 from imagegen.web.language import said
 
@@ -96,7 +96,7 @@ def _facts(image: Image, origin: library.Origin) -> list[Context]:
         else ""
     )
     cost = contexts.price(shot.actual_micro) if shot else ""
-    quality = (shot.request.get("quality") or "") if shot else ""
+    quality = words.quality(shot.request.get("quality") or "") if shot else ""
     model = job.model_label if job and job.model == image.model else (image.model or "")
     size = f"{image.width} \N{MULTIPLICATION SIGN} {image.height}"
     megabytes = gettext("%(size)s MB", size=format_decimal(round(image.file_size / 1_000_000, 1)))
@@ -104,7 +104,7 @@ def _facts(image: Image, origin: library.Origin) -> list[Context]:
         (gettext("Made with"), ", ".join(filter(None, (model, quality)))),
         (gettext("Cost, time"), " · ".join(filter(None, (cost, took)))),
         (gettext("Size"), f"{size} · {image.mime_type.removeprefix('image/').upper()} · {megabytes}"),
-        (gettext("Style"), image.style or ""),
+        (gettext("Style"), words.style(image.style or "")),
         (gettext("Seed"), str(image.seed) if image.seed is not None else ""),
         (gettext("By"), origin.person),
         (gettext("Marked"), gettext("AI-made, IPTC") if image.kind == "ai_generated" else ""),
