@@ -230,3 +230,29 @@ def test_a_task_waits_for_a_shot_that_is_due_soon_and_not_for_one_that_is_due_la
     monkeypatch.setattr(tasks, "LONGEST_LINGER", 10.0)
     work()
     assert shot().status == "succeeded"
+
+
+class BrokenLog:
+    """A log whose reader has gone."""
+
+    def __getattr__(self, _level: str) -> Callable[..., None]:
+        def write(*_: Any, **__: Any) -> None:
+            raise BrokenPipeError
+
+        return write
+
+
+def test_a_log_that_nobody_reads_any_more_costs_no_picture_and_no_money(
+    ann: Member, openai: OpenAIServer, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempts, "log", BrokenLog())
+    monkeypatch.setattr(tasks, "log", BrokenLog())
+    openai.script("400_moderation", "cut", "broken_base64")
+    submit(ann, provider="openai", quality="low", n=4)
+
+    work()
+
+    check_invariants()
+    statuses = sorted(db.session.scalars(select(Shot.status)))
+    assert statuses == ["failed", "refused", "succeeded", "unknown"]
+    assert len(openai.requests) == 4
