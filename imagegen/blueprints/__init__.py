@@ -8,5 +8,6 @@ from imagegen.blueprints.jobs.routes import blueprint as jobs
 from imagegen.blueprints.library.routes import blueprint as library
 from imagegen.blueprints.media.routes import blueprint as media
 from imagegen.blueprints.setup.routes import blueprint as setup
+from imagegen.blueprints.styleguide.routes import blueprint as styleguide
 
-BLUEPRINTS = (setup, accounts, admin, generator, jobs, library, media, health)
+BLUEPRINTS = (setup, accounts, admin, generator, jobs, library, media, health, styleguide)

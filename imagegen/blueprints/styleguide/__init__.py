@@ -1,0 +1,1 @@
+"""Each part of a page once, for whoever works on how the studio looks."""
