@@ -18,7 +18,7 @@ from imagegen.providers.prices import PriceTable
 from imagegen.providers.registry import ProviderRegistry
 from imagegen.settings import PROJECT_ROOT, Settings
 from imagegen.storage.registry import create_storage
-from imagegen.web import assets, auth, errors, filters, headers, language, logs, serving, sse
+from imagegen.web import assets, auth, errors, filters, headers, language, logs, nul, serving, sse
 
 __all__ = ["create_app", "models"]
 
@@ -106,6 +106,7 @@ def _configure_pages(app: Flask, settings: Settings) -> None:
     headers.init_app(app)
     filters.init_app(app)
     errors.init_app(app)
+    nul.init_app(app)
     sse.init_app(app)
     serving.init_app(app)
 
