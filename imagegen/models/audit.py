@@ -37,6 +37,11 @@ class Action(StrEnum):
     ORGANISATION_CHANGED = "organisation_changed"
     OPERATOR_MADE = "operator_made"
     OPERATOR_ENDED = "operator_ended"
+    BUDGET_SET = "budget_set"
+    BUDGET_RAISED = "budget_raised"
+    BUDGET_REMOVED = "budget_removed"
+    ALLOWANCE_SET = "allowance_set"
+    PRICES_CHANGED = "prices_changed"
 
 
 class Target(StrEnum):

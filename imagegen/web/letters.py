@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from flask import render_template
+from flask import current_app
 from flask_babel import force_locale
 
 from imagegen.extensions import in_app_context
@@ -19,7 +19,9 @@ def send(letter: str, /, *, to: str, language: str | None, **context: object) ->
     if not mail.configured():
         return False
     with force_locale(language if language in LANGUAGES else "en"):
-        subject, _, text = render_template(f"mail/{letter}.txt", **context).strip().partition("\n")
+        # Not by render_template: what that gives to pages asks the request, and a letter may be written beside it.
+        written = current_app.jinja_env.get_template(f"mail/{letter}.txt").render(**context)
+    subject, _, text = written.strip().partition("\n")
     try:
         mail.send(to=to, subject=subject, text=text.strip() + "\n")
     except MailFailed:

@@ -21,7 +21,6 @@ from imagegen.services import audit
 from imagegen.services.audit import Entry, Filter
 from imagegen.web import access, auth, sheets
 from imagegen.web.htmx import page
-from imagegen.web.language import said
 
 _FIELDS = ("person", "action", "from", "to")
 
@@ -70,7 +69,7 @@ def _page(endpoint: str, organisation_id: int | None) -> Response:
         filtered=bool(chosen),
         form=form,
         people=audit.actors(organisation_id=organisation_id),
-        actions=[(str(action), said(audit_words.ACTIONS[action])) for action in Action],
+        actions=[(str(action), audit_words.action(action)) for action in Action],
     )
 
 
@@ -107,7 +106,7 @@ def _entry(entry: Entry) -> dict[str, Any]:
         "when": format_datetime(row.created_at, "short"),
         "moment": row.created_at.isoformat(),
         "who": entry.actor or _nobody(entry),
-        "what": said(audit_words.ACTIONS[Action(row.action)]),
+        "what": audit_words.action(row.action),
         "target": entry.target or "",
         "details": audit_words.details(row.facts),
         "address": row.address,

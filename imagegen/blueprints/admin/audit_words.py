@@ -31,9 +31,16 @@ ACTIONS: Mapping[Action, str] = {
     Action.ROLE_CHANGED: N_("Changed a role"),
     Action.ORGANISATION_MADE: N_("Organisation made"),
     Action.ORGANISATION_CHANGED: N_("Changed the organisation's settings"),
+    Action.BUDGET_SET: N_("Set a budget"),
     Action.OPERATOR_MADE: N_("Made somebody an operator"),
     Action.OPERATOR_ENDED: N_("Ended somebody's being an operator"),
+    Action.BUDGET_RAISED: N_("Raised a budget"),
+    Action.BUDGET_REMOVED: N_("Removed a budget"),
+    Action.ALLOWANCE_SET: N_("Set an allowance"),
+    Action.PRICES_CHANGED: N_("Changed prices"),
 }
+
+_KNOWN = frozenset(ACTIONS)
 
 _FACTS: Mapping[str, str] = {
     "role": N_("role"),
@@ -44,6 +51,11 @@ _FACTS: Mapping[str, str] = {
     "time_zone": N_("time zone"),
     "language": N_("language"),
 }
+
+
+def action(name: str) -> str:
+    """Return what was done, in words; of an act that a newer version has written, its name."""
+    return said(ACTIONS[Action(name)]) if name in _KNOWN else name.replace("_", " ")
 
 
 def details(facts: Mapping[str, Any]) -> str:
