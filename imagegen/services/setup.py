@@ -25,7 +25,7 @@ def check_code(code: str) -> None:
     except OSError:
         raise StudioError(N_("There is no set-up code. Start the studio again to get one."), field="code") from None
     given = code.strip().upper().encode()
-    if not hmac.compare_digest(given, expected.upper().encode()):
+    if not expected or not hmac.compare_digest(given, expected.upper().encode()):
         raise StudioError(N_("This is not the code that was printed when the studio was started."), field="code")
 
 
