@@ -12,13 +12,17 @@ from flask.cli import AppGroup
 
 from imagegen.core.clock import now
 from imagegen.core.errors import StudioError
+from imagegen.core.money import display, read_usd
 from imagegen.extensions import runtime
-from imagegen.services import accounts, passwords, people, setup
+from imagegen.models import organisation_scope, system_scope
+from imagegen.models.budgets import Per
+from imagegen.services import accounts, budgets, organisations, passwords, people, setup
 from imagegen.services.audit import COMMAND_LINE
 from imagegen.web import links
 
 users = AppGroup("users", help="People.")
 tokens = AppGroup("tokens", help="Personal tokens for the API.")
+spending = AppGroup("budgets", help="What may be spent.")
 
 _LIFETIME = re.compile(r"(\d{1,5})([dhm])")
 _UNITS = {"d": "days", "h": "hours", "m": "minutes"}
@@ -26,7 +30,7 @@ _UNITS = {"d": "days", "h": "hours", "m": "minutes"}
 
 def register(app: Flask) -> None:
     """Add the studio's commands to `app`."""
-    for command in (config, users, tokens):
+    for command in (config, users, tokens, spending):
         app.cli.add_command(command)
 
 
@@ -122,6 +126,53 @@ def create_token(email: str, name: str, organisation: str | None, scope: str, ex
     except StudioError as error:
         raise click.ClickException(error.message) from None
     click.echo(f"Token until {fresh.expires_at:%Y-%m-%d}: {fresh.secret}")
+
+
+@spending.command("set")
+@click.option("--per", type=click.Choice([per.value for per in Per]), required=True)
+@click.option("--usd", required=True, help="How much, such as 20 or 0.50.")
+@click.option("--soft", is_flag=True, help="Warn only; without it nothing is begun that does not fit.")
+@click.option("--organisation", help="Name or id; the only one without it.")
+@click.option("--email", help="For this person alone.")
+def set_budget(per: str, usd: str, soft: bool, organisation: str | None, email: str | None) -> None:
+    """Set what an organisation, or a person in it, may spend in a month or a day."""
+    cap = read_usd(usd)
+    if cap is None:
+        raise click.BadParameter("write dollars like 20 or 0.50", param_hint="--usd")
+    try:
+        setup.from_settings()
+        person = accounts.find_user(email=email) if email else None
+        place = (
+            accounts.organisation_for(user_id=person.id, named=organisation)
+            if person
+            else organisations.named(organisation)
+        )
+        with organisation_scope(place.id):
+            budgets.set_budget(
+                by=COMMAND_LINE.within(place.id),
+                organisation_id=place.id,
+                user_id=person.id if person else None,
+                per=Per(per),
+                cap=cap,
+                hard=not soft,
+            )
+    except StudioError as error:
+        raise click.ClickException(error.message) from None
+    whose = person.email if person else place.name
+    click.echo(f"{whose} may spend {display(cap)} a {per}, {'with a warning' if soft else 'and not more'}.")
+
+
+@spending.command("list")
+def list_budgets() -> None:
+    """Print every budget: whose, how much, and how far it is used."""
+    with system_scope():
+        for place, standing in budgets.everywhere():
+            budget = standing.budget
+            click.echo(
+                f"{place.name}  {budget.user.email if budget.user else 'everybody'}  "
+                f"{display(standing.used)} of {display(standing.cap)} this {budget.per}  "
+                f"{'hard' if budget.hard else 'soft'}  until {standing.ends_at:%Y-%m-%d %H:%M} UTC"
+            )
 
 
 def _expiry(text: str | None) -> datetime | None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
 from urllib.parse import urlsplit
 
+from limits import parse as parse_rate
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import (
@@ -27,6 +28,9 @@ from pydantic_settings import (
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 ENV_FILE = PROJECT_ROOT / ".env"
+
+NO_LIMIT = "off"
+"""What a rate limit says that lets everything through."""
 
 _SECRET_KEY_FILE = "secret-key"  # noqa: S105 - a file's name
 _CREDENTIALS = re.compile(r"://([^:/@]*):(.*)@")
@@ -110,11 +114,21 @@ def _words(value: object) -> object:
     return tuple(filter(None, re.split(r"[\s,]+", value))) if isinstance(value, str) else value
 
 
+def _rate(text: str) -> str:
+    if text != NO_LIMIT:
+        try:
+            parse_rate(text)
+        except ValueError:
+            raise _wrong("must be a number of jobs and a time, such as 5/minute, or off") from None
+    return text
+
+
 Folder = Annotated[Path, AfterValidator(_folder)]
 DatabaseUrl = Annotated[str, AfterValidator(_database)]
 RedisUrl = Annotated[str, AfterValidator(_redis)]
 WebAddress = Annotated[str, AfterValidator(_web_address)]
 SmtpUrl = Annotated[str, AfterValidator(_smtp)]
+RateLimit = Annotated[str, AfterValidator(_rate)]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
 
 
@@ -149,6 +163,9 @@ class Settings(BaseSettings):
     )
     workers: int = Field(2, ge=1, le=64, description="Worker processes that `make run` starts.")
     shots_per_worker: int = Field(16, ge=1, le=256, description="Images on which one worker works at once.")
+    provider_concurrency: int = Field(
+        64, ge=1, le=10_000, description="Calls to one provider under way at once, over all workers; a 429 lowers it."
+    )
     lease_seconds: int = Field(
         90,
         ge=2,
@@ -164,6 +181,9 @@ class Settings(BaseSettings):
     sweep_seconds: int = Field(30, ge=1, le=3600, description="How often the scheduler looks for lost and due work.")
     provider_timeout_seconds: int = Field(
         300, ge=1, le=3600, description="Longest time that one call to a provider may take in all."
+    )
+    generate_rate_limit: RateLimit = Field(
+        "5/minute", description="Jobs that a person may ask for, such as 5/minute or 100/hour; `off` for any number."
     )
     storage_backend: Literal["local"] = Field(
         "local", description="Where pictures are kept: `local` is the data folder."

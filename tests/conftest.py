@@ -139,7 +139,12 @@ def settings(
     settings_values: dict[str, object],
 ) -> Settings:
     """Settings of an app that has everything it needs, and nothing from this machine's environment."""
-    values = {"studio_data_dir": data_folder, "secret_key": SecretStr("test key"), "redis_url": redis_url}
+    values: dict[str, object] = {
+        "studio_data_dir": data_folder,
+        "secret_key": SecretStr("test key"),
+        "redis_url": redis_url,
+        "generate_rate_limit": "off",
+    }
     return Settings(**(values | database_values | settings_values))
 
 

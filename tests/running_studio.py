@@ -46,7 +46,7 @@ class Studio:
         self.folder = folder
         self.data = folder / "data"
         self.environ: Mapping[str, str] = plain_environment(
-            PORT=str(self.port), STUDIO_DATA_DIR=str(self.data), **variables
+            PORT=str(self.port), STUDIO_DATA_DIR=str(self.data), **({"GENERATE_RATE_LIMIT": "off"} | variables)
         )
         self.process: subprocess.Popen[str] | None = None
         self.printed: list[str] = []

@@ -66,8 +66,8 @@ def _retry(uow: UnitOfWork, public_id: str, *, name: str) -> int:
     job.cancel_requested_at = job.paused_at = job.finished_at = None
     again = [_again(uow, job, shot) for shot in shots]
     uow.flush()
+    ledger.reserve(uow, job=job, shots=again)
     for shot in again:
-        ledger.reserve(uow, job=job, shot=shot)
         events.record(uow, job=job, shot=shot, type="shot.waiting")
     job.status = derive(job.counts, begun=job.started_at is not None)
     events.record(uow, job=job, type=f"job.{job.status}")

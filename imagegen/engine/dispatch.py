@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from imagegen.core.clock import now
 from imagegen.extensions import db, runtime
 from imagegen.models import Job, Outbox, UnitOfWork, organisation_scope, writes
-from imagegen.services import generation
+from imagegen.services import generation, pace
 from imagegen.services.generation import GenerationRequest
 
 log = structlog.get_logger(__name__)
@@ -36,6 +36,9 @@ def submit(
     """Accept `request`: write the job, then wake the workers. Raises StudioError with a sentence."""
     plan = generation.plan(request)
     with organisation_scope(organisation_id):
+        # The same request again is no new job; whether it is the same, `create_job` finds out.
+        if not generation.is_used(organisation_id=organisation_id, user_id=user_id, key=idempotency_key):
+            pace.count_job(user_id=user_id, free=plan.provider.built_in)
         job = generation.create_job(
             organisation_id=organisation_id,
             user_id=user_id,

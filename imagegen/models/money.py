@@ -21,6 +21,7 @@ class Reservation(OrganisationOwned, Model):
     __table_args__ = (
         CheckConstraint("status IN ('held', 'posted', 'void')", name="status"),
         Index("ix_reservations_organisation_id_status", "organisation_id", "status"),
+        Index("ix_reservations_organisation_id_created_at", "organisation_id", "created_at"),
     )
 
     id: Mapped[pk]

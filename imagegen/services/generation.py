@@ -15,7 +15,7 @@ from sqlalchemy import select
 from imagegen.core.errors import Conflict, StudioError
 from imagegen.core.money import Micro
 from imagegen.core.text import N_, clean
-from imagegen.extensions import runtime
+from imagegen.extensions import db, runtime
 from imagegen.models import IdempotencyKey, Job, Outbox, Shot, UnitOfWork, writes
 from imagegen.models.states import JobStatus
 from imagegen.prompts.builder import build
@@ -202,8 +202,7 @@ def create_job(
     shots = [_shot(job, slot, planned) for slot, planned in enumerate(plan.shots)]
     uow.add_all(shots)
     uow.flush()
-    for shot in shots:
-        ledger.reserve(uow, job=job, shot=shot)
+    ledger.reserve(uow, job=job, shots=shots)
     if idempotency_key:
         uow.add(
             IdempotencyKey(
@@ -260,6 +259,18 @@ def image_request(shot: Shot, *, user_hash: str, deadline_seconds: float) -> Ima
         user_hash=user_hash,
         deadline_seconds=deadline_seconds,
     )
+
+
+def is_used(*, organisation_id: int, user_id: int, key: str | None) -> bool:
+    """Tell whether the person has sent a request under this key before."""
+    if not key:
+        return False
+    query = select(IdempotencyKey.id).where(
+        IdempotencyKey.organisation_id == organisation_id,
+        IdempotencyKey.user_id == user_id,
+        IdempotencyKey.key == key,
+    )
+    return db.session.scalar(query) is not None
 
 
 def _hash(asked: dict[str, Any]) -> str:

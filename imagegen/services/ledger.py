@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import update
 
 from imagegen.core.clock import now
@@ -9,18 +11,31 @@ from imagegen.core.ids import new_id
 from imagegen.core.money import Micro
 from imagegen.models import Attempt, Job, LedgerEntry, Reservation, Shot, UnitOfWork
 from imagegen.models.states import ReservationStatus
+from imagegen.services import budget_periods, events
 
 
-def reserve(uow: UnitOfWork, *, job: Job, shot: Shot) -> None:
-    """Set aside the most that `shot` may cost; None where no price is known."""
-    uow.add(
+def reserve(uow: UnitOfWork, *, job: Job, shots: Sequence[Shot]) -> None:
+    """Set aside the most that `shots` of `job` may cost; nothing is known of those without a price.
+
+    Raises BudgetExceeded if a hard budget has no room for them.
+    """
+    moment = now()
+    reservations = [
         Reservation(
             organisation_id=job.organisation_id,
             user_id=job.user_id,
             job_id=job.id,
             shot_id=shot.id,
             amount_micro=shot.estimated_micro,
+            created_at=moment,
         )
+        for shot in shots
+    ]
+    uow.add_all(reservations)
+    # Before the budgets are read: one that is made just now counts these, or is seen here.
+    uow.flush()
+    budget_periods.hold(
+        uow, organisation_id=job.organisation_id, user_id=job.user_id, reservations=reservations, moment=moment
     )
 
 
@@ -29,9 +44,12 @@ def settle(
 ) -> None:
     """End the shot's reservation with what it really cost, and book that.
 
-    A cost of None (no price known) posts the reservation and books nothing: it is not zero, it is unknown.
+    A cost above what was set aside is booked all the same, and said with an event. A cost of None (no price known)
+    posts the reservation and books nothing: it is not zero, it is unknown.
     """
-    _end(uow, shot=shot, status=ReservationStatus.POSTED, posted=cost)
+    held = _end(uow, shot=shot, status=ReservationStatus.POSTED, posted=cost)
+    if held is not None and cost is not None and cost > held:
+        events.record(uow, job=job, shot=shot, type="shot.overrun")
     if not cost:
         return
     booking = new_id()
@@ -61,12 +79,17 @@ def release(uow: UnitOfWork, *, shot: Shot) -> None:
     _end(uow, shot=shot, status=ReservationStatus.VOID, posted=None)
 
 
-def _end(uow: UnitOfWork, *, shot: Shot, status: ReservationStatus, posted: Micro | None) -> None:
+def _end(uow: UnitOfWork, *, shot: Shot, status: ReservationStatus, posted: Micro | None) -> Micro | None:
+    """End the shot's reservation, here and in the budgets; return what was set aside."""
     ended = uow.execute(
         update(Reservation)
         .where(Reservation.shot_id == shot.id, Reservation.status == ReservationStatus.HELD)
         .values(status=status, posted_micro=posted, ended_at=now())
-        .returning(Reservation.id)
-    )
-    if ended.first() is None:
+        .returning(Reservation.id, Reservation.amount_micro)
+        .execution_options(synchronize_session=False)
+    ).one_or_none()
+    if ended is None:
         raise RuntimeError(f"the reservation of shot {shot.public_id} has ended already")
+    budget_periods.end(uow, reservation_id=ended.id, held=ended.amount_micro or 0, cost=posted or 0)
+    held: Micro | None = ended.amount_micro
+    return held

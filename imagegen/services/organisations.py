@@ -7,7 +7,7 @@ from functools import cache
 
 from sqlalchemy import func, select
 
-from imagegen.core.errors import StudioError
+from imagegen.core.errors import NotFound, StudioError
 from imagegen.core.text import N_
 from imagegen.extensions import db
 from imagegen.models import Membership, Organisation, UnitOfWork, organisation_scope, writes
@@ -38,6 +38,19 @@ def everywhere() -> list[tuple[Organisation, int]]:
     people = func.count(Membership.id)
     query = select(Organisation, people).outerjoin(Membership).group_by(Organisation.id)
     return [(place, count) for place, count in db.session.execute(query.order_by(func.lower(Organisation.name)))]
+
+
+def named(name: str | None) -> Organisation:
+    """Return the organisation of that name or id; without one the only one that there is. Raises NotFound."""
+    query = select(Organisation).order_by(Organisation.id).limit(2)
+    if name:
+        query = query.where((Organisation.name == name) | (Organisation.public_id == name))
+    found = db.session.scalars(query).all()
+    if not found:
+        raise NotFound(N_("There is no such organisation."))
+    if len(found) > 1:
+        raise StudioError(N_("There are several. Say which organisation is meant, by its name or id."))
+    return found[0]
 
 
 def make(*, by: Actor, name: str, owner: str) -> Handed:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, url_for
+from flask import Blueprint, Response, g, request, url_for
 
 from imagegen.api.v1 import rows
 from imagegen.api.v1.openapi import BODY, PATH, Answers, Tags, spec
@@ -12,12 +12,18 @@ from imagegen.engine import dispatch
 from imagegen.extensions import runtime
 from imagegen.providers.sizes import RATIOS, Ratio, crop_to, size_for_ratio
 from imagegen.providers.specs import ModelSpec
-from imagegen.services import generation, jobs
+from imagegen.services import generation, jobs, pace
 from imagegen.web import access
 from imagegen.web.auth import identity
 from imagegen.web.language import said
 
 blueprint = Blueprint("api-generate", __name__)
+
+PACE = {
+    "X-RateLimit-Limit": "Jobs that you may ask for in a while; missing if any number.",
+    "X-RateLimit-Remaining": "How many more now.",
+    "X-RateLimit-Reset": "Seconds until there is one more.",
+}
 
 _ANY_PROMPT = "x"
 """Stands in for a prompt that is not written yet: only its length could change the price."""
@@ -30,8 +36,8 @@ _ANY_PROMPT = "x"
         Job,
         "The job, accepted: its pictures follow.",
         status=202,
-        headers={"Location": "Path of the job."},
-        problems=(*BODY, 409),
+        headers={"Location": "Path of the job."} | PACE,
+        problems=(*BODY, 402, 409, 429, 503),
     ),
     tags=[Tags.GENERATE],
     operation_id="generateImages",
@@ -51,6 +57,19 @@ def generate(json: GenerateBody, headers: GenerateHeaders) -> tuple[Job, int, di
     )
     job = rows.job(jobs.get_job(accepted.public_id))
     return job, 202, {"Location": url_for("api-jobs.read", job_id=job.id)}
+
+
+@blueprint.after_request
+def tell_the_pace(response: Response) -> Response:
+    """Tell whoever has asked for pictures how many more jobs they may ask for, also if this one was refused."""
+    who = g.get("identity")
+    if request.endpoint != "api-generate.generate" or who is None:
+        return response
+    found = pace.of(user_id=who.user.id)
+    if found is not None:
+        values = (found.limit, found.remaining, found.reset)
+        response.headers.update(dict(zip(PACE, map(str, values), strict=True)))
+    return response
 
 
 @blueprint.get("/images/generate/status/<job_id>")

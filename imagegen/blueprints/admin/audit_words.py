@@ -9,6 +9,7 @@ from imagegen.core.text import N_
 from imagegen.models.audit import Action
 from imagegen.web.filters import ROLE_NAMES
 from imagegen.web.language import said
+from imagegen.web.words import money
 
 ACTIONS: Mapping[Action, str] = {
     Action.SIGNED_IN: N_("Signed in"),
@@ -34,6 +35,11 @@ ACTIONS: Mapping[Action, str] = {
     Action.BUDGET_SET: N_("Set a budget"),
     Action.OPERATOR_MADE: N_("Made somebody an operator"),
     Action.OPERATOR_ENDED: N_("Ended somebody's being an operator"),
+    Action.BUDGET_SET: N_("Set a budget"),
+    Action.BUDGET_RAISED: N_("Raised a budget for once"),
+    Action.BUDGET_REMOVED: N_("Removed a budget"),
+    Action.ALLOWANCE_SET: N_("Set the allowance"),
+    Action.PRICES_CHANGED: N_("Changed a model's prices"),
     Action.BUDGET_RAISED: N_("Raised a budget"),
     Action.BUDGET_REMOVED: N_("Removed a budget"),
     Action.ALLOWANCE_SET: N_("Set an allowance"),
@@ -50,6 +56,10 @@ _FACTS: Mapping[str, str] = {
     "name": N_("name"),
     "time_zone": N_("time zone"),
     "language": N_("language"),
+    "usd_micro": N_("amount"),
+    "per": N_("for a"),
+    "pictures": N_("pictures a month"),
+    "model": N_("model"),
 }
 
 
@@ -72,4 +82,6 @@ def _value(name: str, value: Any) -> str:
         return joint.join(_value(name, each) for each in value)
     if name == "role":
         return said(ROLE_NAMES.get(str(value), str(value)))
+    if name == "usd_micro" and value is not None:
+        return money(int(value))
     return "-" if value is None else str(value)
