@@ -17,7 +17,7 @@ from sqlalchemy.exc import OperationalError
 
 from imagegen.core.errors import ErrorKind
 from imagegen.core.text import N_
-from imagegen.engine import pictures, states
+from imagegen.engine import limits, pictures, states
 from imagegen.engine.claims import Claim
 from imagegen.extensions import db, runtime
 from imagegen.imaging.errors import ImagingError
@@ -162,6 +162,7 @@ def _deliver(uow: UnitOfWork, claim: Claim, kept: StoredFiles, *, seed: int | No
     library.add_generated(uow, job=job, shot=shot, kept=kept, seed=seed)
     cost = _settle(uow, job, shot, attempt)
     states.move(uow, shot=shot, job=job, to=ShotStatus.SUCCEEDED, actual_micro=cost)
+    limits.note_success(uow, provider=attempt.provider)
 
 
 @_patiently
@@ -199,7 +200,9 @@ def _end_attempt(uow: UnitOfWork, claim: Claim, status: AttemptStatus, facts: di
 def _settle(uow: UnitOfWork, job: Job, shot: Shot, attempt: Attempt) -> int | None:
     """Book what the attempt cost: from the provider's usage where it told, else the estimate."""
     usage = Usage(**attempt.usage) if attempt.usage else None
-    cost = runtime.prices.actual(attempt.provider, attempt.model, usage) if usage else shot.estimated_micro
+    told = runtime.prices.actual(attempt.provider, attempt.model, usage) if usage else None
+    # A model whose price is by the picture costs that, whatever tokens it counts.
+    cost = shot.estimated_micro if told is None else told
     attempt.cost_micro = cost
     job.actual_micro += cost or 0
     ledger.settle(uow, job=job, shot=shot, attempt=attempt, cost=cost, price_date=runtime.prices.as_of.isoformat())
@@ -239,6 +242,7 @@ def _not_made(uow: UnitOfWork, claim: Claim, error: ProviderError, facts: dict[s
         _end_attempt(uow, claim, AttemptStatus.NOT_SENT, {**facts, **told})
     else:
         _end_attempt(uow, claim, _ENDINGS[error.outcome], {**facts, **told})
+    limits.note_failure(uow, provider=attempt.provider, error=error)
     wait = _seconds_to_wait(error, shot.tries)
     if wait is not None:
         states.give_back(uow, shot=shot, job=job, not_before=db_now(wait), **told)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Select, exists, func, or_, select, update
 from sqlalchemy.orm import aliased
 
-from imagegen.engine import states
+from imagegen.engine import limits, states
+from imagegen.engine.limits import Closed
 from imagegen.extensions import db
 from imagegen.models import Attempt, Job, Shot, UnitOfWork, writes
 from imagegen.models.columns import db_now
@@ -27,16 +28,16 @@ class Claim:
     fence: int
 
 
-def _claimable() -> ColumnElement[bool]:
+def _claimable(shut: Sequence[Closed] = ()) -> ColumnElement[bool]:
     due = or_(Shot.not_before.is_(None), Shot.not_before <= db_now())
-    return (Shot.status == ShotStatus.WAITING) & due & Shot.job_id.not_in(_paused())
+    return (Shot.status == ShotStatus.WAITING) & due & Shot.job_id.not_in(_paused()) & limits.allowed(shut)
 
 
 def _paused() -> Select[int]:
     return select(Job.id).where(Job.paused_at.is_not(None))
 
 
-def _fairest_job(lone_only: bool) -> Select[int]:
+def _fairest_job(lone_only: bool, shut: Sequence[Closed]) -> Select[int]:
     """The organisation with the fewest running; of its jobs what was moved to the front, the fewest, the oldest."""
     other = aliased(Job)
     busy = (
@@ -48,7 +49,7 @@ def _fairest_job(lone_only: bool) -> Select[int]:
     query = (
         select(Job.id)
         .join(busy, busy.c.organisation_id == Job.organisation_id)
-        .where(Job.status.in_(_ACTIVE), exists().where(Shot.job_id == Job.id, _claimable()))
+        .where(Job.status.in_(_ACTIVE), exists().where(Shot.job_id == Job.id, _claimable(shut)))
         .order_by(busy.c.running, Job.priority.desc(), Job.n_running, Job.id)
         .limit(1)
     )
@@ -61,12 +62,13 @@ def claim(uow: UnitOfWork, *, owner: str, lease_seconds: float, lone_only: bool)
 
     `lone_only` takes only from jobs of which nothing runs. None if nothing is claimable.
     """
-    job_id = uow.scalar(_fairest_job(lone_only))
+    shut = limits.closed(uow)
+    job_id = uow.scalar(_fairest_job(lone_only, shut))
     if job_id is None:
         return None
     # Whoever moves a shot holds its job: what is read behind this lock stays as it is.
     uow.execute(select(Job.id).where(Job.id == job_id).with_for_update())
-    shot_id = uow.scalar(select(Shot.id).where(Shot.job_id == job_id, _claimable()).order_by(Shot.slot).limit(1))
+    shot_id = uow.scalar(select(Shot.id).where(Shot.job_id == job_id, _claimable(shut)).order_by(Shot.slot).limit(1))
     locked = states.lock(uow, shot_id=shot_id) if shot_id is not None else None
     if locked is None:
         return None

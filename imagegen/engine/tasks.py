@@ -141,7 +141,8 @@ class Crew:
         due = claims.seconds_to_next()
         if due is None or due > LONGEST_LINGER:
             return None
-        return min(due, POLL_SECONDS)
+        # Due and not claimed means that its provider is at its limit, or pauses.
+        return min(due, POLL_SECONDS) or POLL_SECONDS
 
     def _hand_over(self) -> None:
         try:

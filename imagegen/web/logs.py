@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from typing import TextIO
 
 import structlog
 from flask import Flask, request
@@ -11,9 +12,40 @@ from flask import Flask, request
 from imagegen.core.ids import new_id
 
 
+class _Lines(logging.Formatter):
+    """Our own lines as they are; those of libraries with a name before them. Newlines never begin a new line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = super().format(record)
+        line = (
+            line
+            if record.name.startswith("imagegen")
+            else f"level='{record.levelname.lower()}' {record.name}: {line}"
+        )
+        return line.replace("\r", "\\r").replace("\n", "\\n")
+
+
+class _Stderr(logging.StreamHandler[TextIO]):
+    """Writes to whatever stderr is at the moment. One that is gone must not stop the work that is told of."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+        self.setFormatter(_Lines())
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]
+        return sys.stderr
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Do without the line."""
+
+
 def configure(level: str) -> None:
     """Write log lines as `key=value` to stderr; newlines within values are escaped, so none can be forged."""
-    logging.basicConfig(level=level, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    root = logging.getLogger()
+    root.setLevel(level)
+    if not any(isinstance(handler, _Stderr) for handler in root.handlers):
+        root.addHandler(_Stderr())
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -23,7 +55,7 @@ def configure(level: str) -> None:
             structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "event"]),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
 

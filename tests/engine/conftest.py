@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 
 from imagegen.core.errors import ErrorKind
-from imagegen.engine import attempts
+from imagegen.engine import attempts, limits
 from imagegen.engine.attempts import RetryRule
 from imagegen.models import system_scope
 from tests.fakes.openai_server import OpenAIServer
@@ -49,3 +49,5 @@ def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     quick = {kind: RetryRule(rule.tries, 0.02, rule.longest_wait) for kind, rule in attempts.RETRIES.items()}
     assert ErrorKind.RATE_LIMITED in quick
     monkeypatch.setattr(attempts, "RETRIES", quick)
+    for name in ("SHORTEST_PAUSE_SECONDS", "FIRST_OPEN_SECONDS", "LONGEST_OPEN_SECONDS"):
+        monkeypatch.setattr(limits, name, 0.02)
