@@ -99,15 +99,21 @@ def _complete(message: Message) -> bool:
     return all(forms)
 
 
+def update(path: Path, template: Catalog) -> Path:
+    """Bring one language's file and its compiled form up to date with the source; return `path`."""
+    catalogue = read(path)
+    catalogue.update(template, no_fuzzy_matching=True, update_creation_date=False)
+    path.write_bytes(written(catalogue))
+    path.with_suffix(".mo").write_bytes(compiled(catalogue))
+    return path
+
+
 def main() -> int:
     """Bring all catalogues up to date; return 1 while something is left to translate."""
     template = gather()
     left = 0
     for language, path in catalogues().items():
-        catalogue = read(path)
-        catalogue.update(template, no_fuzzy_matching=True, update_creation_date=False)
-        path.write_bytes(written(catalogue))
-        path.with_suffix(".mo").write_bytes(compiled(catalogue))
+        catalogue = read(update(path, template))
         missing = untranslated(catalogue)
         left += len(missing)
         sys.stdout.write(f"{language}: {len(catalogue)} messages, {len(missing)} without a translation\n")

@@ -70,8 +70,7 @@ def make_job(
         shots = [_shot(job, slot, state, error_message, moment) for slot, state in enumerate(states)]
         uow.add_all(shots)
         uow.flush()
-        for shot in shots:
-            ledger.reserve(uow, job=job, shot=shot)
+        ledger.reserve(uow, job=job, shots=shots)
         uow.add_all([_attempt(job, shot, error_message) for shot in shots if shot.status in _ATTEMPTS])
         images = [
             _image(uow, person, shot, job, title=title, filename=filename)
