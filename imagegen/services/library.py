@@ -165,7 +165,8 @@ def siblings(image: Image) -> Sequence[Any]:
     if image.job_id is None:
         return []
     made_together = select(*GRID_COLUMNS).where(Image.job_id == image.job_id, Image.deleted_at.is_(None))
-    return db.session.execute(made_together.order_by(Image.id)).all()
+    in_order = made_together.join(Shot, Shot.id == Image.shot_id, isouter=True).order_by(Shot.slot, Image.id)
+    return db.session.execute(in_order).all()
 
 
 @dataclass(frozen=True)

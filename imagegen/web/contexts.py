@@ -60,7 +60,7 @@ def image(row: Any) -> Context:
         "alt": row.alt_text or title,
         "title": title,
         "prompt": row.prompt or "",
-        "caption": one_line(title, _TITLE),
+        "caption": one_line(row.title or "", _TITLE),
         "starred": row.favourite,
         "filename": row.filename,
         "created_at": row.created_at,
@@ -83,7 +83,7 @@ def shot(view: ShotView, *, job: Job, place: int | None = None) -> Context:
         "step": _step(row),
         "percent": None,
         "partial": None,
-        "image": image(view.image) if view.image is not None else None,
+        "image": image(view.image) | {"caption": _took_and_cost(row)} if view.image is not None else None,
         "took": _took(row),
         "cost": price(row.actual_micro),
         "served_by": "" if row.model == job.model else row.model,
@@ -103,6 +103,10 @@ def _step(row: Shot) -> str:
     if row.status == ShotStatus.WAITING and row.tries:
         return gettext("The provider asked for a pause; trying again")
     return ""
+
+
+def _took_and_cost(row: Shot) -> str:
+    return " · ".join(filter(None, (_took(row), price(row.actual_micro))))
 
 
 def _took(row: Shot) -> str:
@@ -162,6 +166,8 @@ def _retryable(row: Job) -> bool:
 
 def job_cost(row: Job) -> str:
     """Return what a job cost, or has cost so far; nothing where no price is known."""
+    if row.finished and row.estimated_micro and not row.actual_micro:
+        return money(0)  # nothing came of it; that does not make the model a free one
     if row.finished:
         return price(row.actual_micro if row.estimated_micro is not None or row.actual_micro else None)
     return gettext("%(cost)s so far", cost=money(row.actual_micro)) if row.actual_micro else ""
