@@ -69,6 +69,7 @@ def look_closely(page: Page) -> None:
     page.get_by_role("link", name="Open picture 1 of 4").click()
     lightbox = page.get_by_role("dialog", name="Picture")
     expect(lightbox.locator("[data-large]")).to_have_attribute("src", re.compile(r"/media/.*/file"))
+    expect(lightbox.locator("[data-large]")).to_be_in_viewport(ratio=1)
     expect(lightbox.locator(".filmstrip img")).to_have_count(4)
     star = lightbox.get_by_role("button", name="Star")
     with page.expect_response("**/star"):
@@ -102,6 +103,7 @@ def test_without_scripts_links_and_reloads_lead_from_set_up_to_the_picture(
     expect(page.locator(".tile[data-state=succeeded]")).to_have_count(4, timeout=20_000)
     page.get_by_role("link", name="Open picture 2 of 4").click()
     page.wait_for_url("**/library/*")
+    expect(page.locator(".filmstrip a").nth(1)).to_have_attribute("aria-current", "page")
     shown = page.locator("figure img")
     expect(shown).to_have_js_property("complete", True)
     assert page.request.get(shown.get_attribute("src") or "").headers["content-type"] == "image/webp"
