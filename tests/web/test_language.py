@@ -160,11 +160,16 @@ def _pattern(text: str) -> re.Pattern[str]:
 def texts(page: Page) -> Iterator[str]:
     """Yield what a page shows or reads aloud, piece by piece."""
     for element in page.elements:
-        if element.tag in ("script", "style", "head", "html"):
+        if element.tag in ("script", "style", "head", "html") or is_time_zone(element):
             continue
         if not any(other.parents and other.parents[-1] is element for other in page.elements):
             yield element.text
         yield from own_attributes(element)
+
+
+def is_time_zone(element: Element) -> bool:
+    """Tell whether an element is a choice among the names of places, which are nobody's messages."""
+    return element.tag == "option" and "/" in element.attributes.get("value", "")
 
 
 def own_attributes(element: Element) -> Iterator[str]:

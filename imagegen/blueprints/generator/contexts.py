@@ -88,7 +88,7 @@ def _model(offer: OfferedModel, chosen: ModelSpec) -> Context:
         "label": spec.label,
         "note": " · ".join(note for note in notes if note) or said(spec.summary),
         "picture": _picture(f"models/{spec.provider}.webp"),
-        "provider": offer.provider.label,
+        "provider": said(offer.provider.label),
         "capabilities": capabilities,
         "price": _price_of(spec),
         "time": time,
