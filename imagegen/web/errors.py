@@ -11,7 +11,7 @@ from flask_babel import gettext
 from flask_wtf.csrf import CSRFError
 from pydantic import ValidationError
 from sqlalchemy.exc import OperationalError
-from werkzeug.exceptions import HTTPException, SecurityError
+from werkzeug.exceptions import BadHost, HTTPException, SecurityError
 
 from imagegen.core.errors import ADVICE, StudioError
 from imagegen.core.ids import new_id
@@ -57,6 +57,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(CSRFError, _csrf_error)
     app.register_error_handler(ValidationError, _validation_error)
     app.register_error_handler(SecurityError, _strange_host)
+    app.register_error_handler(BadHost, _strange_host)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(OperationalError, _database_busy)
     app.register_error_handler(Exception, _unexpected)
@@ -132,7 +133,7 @@ def _http_error(error: HTTPException) -> ResponseReturnValue:
     return response
 
 
-def _strange_host(_error: SecurityError) -> ResponseReturnValue:
+def _strange_host(_error: SecurityError | BadHost) -> ResponseReturnValue:
     """Answer a request for a name that is not ours: a page would hold addresses, and there are none."""
     sentence = N_("The studio does not answer to this name. Ask whoever runs it for its address.")
     return answer(400, sentence) if is_api() else Response(said(sentence), 400, mimetype="text/plain")
