@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from sqlalchemy import delete as sql_delete
 from sqlalchemy import func, select
 
 from imagegen.core.errors import Conflict, ErrorKind, NotFound
@@ -126,6 +127,20 @@ def to_the_front(uow: UnitOfWork, public_id: str) -> None:
     if job.priority <= first:
         job.priority = first + 1
         events.record(uow, job=job, type="job.moved")
+
+
+@writes
+def delete(uow: UnitOfWork, public_id: str) -> None:
+    """Forget a job that has ended; its pictures stay in the library, its cost in the books.
+
+    Raises Conflict while anything of it is open: something under way, or a call of unknown fate.
+    """
+    job = _locked(uow, public_id)
+    if not job.finished:
+        raise Conflict(N_("This job has not ended yet. Cancel it first."))
+    if job.n_unknown:
+        raise Conflict(N_("The fate of a call is not known yet. Say first whether it was billed."))
+    uow.execute(sql_delete(Job).where(Job.id == job.id))
 
 
 @writes

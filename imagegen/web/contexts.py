@@ -148,20 +148,27 @@ def job_status(row: Job) -> Context:
         "when": ago(row.created_at) if row.finished else "",
         "paused": row.paused_at is not None,
         "canceling": row.cancel_requested_at is not None and not row.finished,
-        "cancel_url": None
-        if row.finished or row.cancel_requested_at
-        else url_for("jobs.cancel", job_id=row.public_id),
-        "retry_url": url_for("jobs.retry", job_id=row.public_id) if _retryable(row) else None,
+        **_actions(row),
         "again_url": url_for("generator.page", again=row.public_id),
     }
 
 
-def _cancelable(row: Job) -> bool:
-    return not row.finished and row.cancel_requested_at is None
-
-
-def _retryable(row: Job) -> bool:
-    return row.finished and bool(row.n_failed or row.n_refused or row.n_canceled)
+def _actions(row: Job) -> Context:
+    """Return the address of each thing that can be done with a job now; None for what cannot."""
+    failed = row.n_failed or row.n_refused or row.n_canceled
+    possible = {
+        "cancel": not row.finished and row.cancel_requested_at is None,
+        "retry": row.finished and failed,
+        "pause": row.n_waiting and row.paused_at is None and row.cancel_requested_at is None,
+        "resume": not row.finished and row.paused_at is not None,
+        "front": row.n_waiting and row.cancel_requested_at is None,
+        "delete": row.finished and not row.n_unknown,
+    }
+    routes = {"front": "to_the_front"}
+    return {
+        f"{act}_url": url_for(f"jobs.{routes.get(act, act)}", job_id=row.public_id) if can else None
+        for act, can in possible.items()
+    }
 
 
 def job_cost(row: Job) -> str:

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from flask import render_template
 
-from imagegen.models import Event, Job
+from imagegen.extensions import db
+from imagegen.models import Event, Job, Organisation
 from imagegen.services import jobs
 from imagegen.services.jobs import ShotView
-from imagegen.web import contexts, timeline
+from imagegen.web import budget_words, contexts, timeline
 
 NEXT_IN_LINE = 4
 """So many waiting shots of a job are told their new place when it moves; the others hear of it as they come up."""
@@ -18,18 +19,27 @@ NEXT_IN_LINE = 4
 def pieces(events: Sequence[Event], *, user_id: int | None) -> str:
     """Return what `events` changed, in the same partials that the pages were made of, to be put over them.
 
-    A page passes over what it does not show. With `user_id` the person's own jobs are counted too.
+    A page passes over what it does not show. With `user_id` the person's own jobs are counted too, and their budget.
     """
     shot_ids = list(dict.fromkeys(event.shot_id for event in events if event.shot_id is not None))
     rows = {row.id: row for row in jobs.by_ids(list({event.job_id for event in events}))}
     drawn = [_shot(view, rows[view.shot.job_id]) for view in jobs.view_of_shots(shot_ids)]
     drawn += _waiting(rows, already=frozenset(shot_ids))
     for row in rows.values():
-        drawn.append(render_template("jobs/_job_status.html", job=contexts.job_status(row), oob=True))
-    if user_id is not None:
+        status = contexts.job_status(row)
+        drawn.append(render_template("jobs/_job_status.html", job=status, oob=True))
+        drawn.append(render_template("jobs/_actions.html", job=status, oob=True))
+    if user_id is not None and events:
         ring = contexts.jobs_ring(user_id=user_id)
         drawn.append(render_template("shared/_jobs_ring.html", jobs=ring, oob=True))
+        drawn.append(_meter(events, user_id=user_id))
     return "\n".join(drawn)
+
+
+def _meter(events: Sequence[Event], *, user_id: int) -> str:
+    organisation = db.session.get_one(Organisation, events[0].organisation_id)
+    meter = budget_words.meter(organisation=organisation, user_id=user_id)
+    return render_template("shared/_meter.html", meter=meter, oob=True)
 
 
 def _shot(view: ShotView, job: Job) -> str:

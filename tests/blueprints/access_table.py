@@ -87,6 +87,7 @@ CALLS: dict[str, Call] = {
     "jobs.resume": Call("create", "/jobs/{running}/resume"),
     "jobs.to_the_front": Call("create", "/jobs/{running}/front"),
     "jobs.cancel": Call("create", "/jobs/{running}/cancel"),
+    "jobs.delete": Call("create", "/jobs/{failed}/delete"),
     "jobs.retry": Call("create", "/jobs/{failed}/retry"),
     "jobs.resolve": Call("create", "/jobs/{unknown}/shots/{shot}/resolve", {"resolution": "not_billed"}),
     # Library
@@ -96,6 +97,7 @@ CALLS: dict[str, Call] = {
     "library.star": Call("organise", "/library/{image}/star"),
     "media.file": Call("view", "/media/{image}/file"),
     "media.rendition": Call("view", "/media/{image}/16.webp"),
+    "styleguide.page": Call("view", "/styleguide"),
     # Administration
     "admin.index": Call("manage", "/admin"),
     "admin.people": Call("manage", "/admin/people"),
@@ -130,6 +132,9 @@ CALLS: dict[str, Call] = {
     "api-generate.estimate_cost": Call("view", "/api/v1/images/generate/estimate-cost", json={"prompt": "a wave"}),
     "api-jobs.index": Call("view", "/api/v1/jobs"),
     "api-jobs.read": Call("view", "/api/v1/jobs/{job}"),
+    "api-jobs.cancel": Call("create", "/api/v1/jobs/{running}/cancel"),
+    "api-jobs.retry": Call("create", "/api/v1/jobs/{failed}/retry"),
+    "api-jobs.delete": Call("create", "/api/v1/jobs/{failed}"),
     "api-jobs.events": Call("view", "/api/v1/jobs/{job}/events"),
     # Last: nobody is signed in any more
     "accounts.sign_out": Call("anybody", "/sign-out"),

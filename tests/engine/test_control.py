@@ -13,7 +13,7 @@ from imagegen.engine import attempts, claims, control, dispatch
 from imagegen.engine.claims import Claim
 from imagegen.engine.control import Resolution
 from imagegen.extensions import db
-from imagegen.models import Job, LedgerEntry, Reservation, Shot, system_scope
+from imagegen.models import Image, Job, LedgerEntry, Reservation, Shot, system_scope
 from imagegen.services.generation import GenerationRequest
 from tests.engine.conftest import Member as Person
 
@@ -183,3 +183,30 @@ def test_what_does_not_exist_cannot_be_changed(act: Callable[[str], object], ann
     for public_id in ("", "nonsense", "01a1fccb-210c-71c1-8f60-2c139b75b266"):
         with pytest.raises(NotFound):
             act(public_id)
+
+
+def test_a_deleted_job_leaves_its_pictures_and_its_cost(ann: Person, work: Work) -> None:
+    shot = sent_and_lost(ann)
+    control.resolve(shot_id=shot.public_id, resolution=Resolution.BILLED)
+    costly = db.session.scalars(select(Job)).one().public_id
+    drawn = submit(ann, n=1)
+    work()
+
+    control.delete(costly)
+    control.delete(drawn.public_id)
+
+    db.session.rollback()
+    assert db.session.scalars(select(Job)).all() == []
+    assert db.session.scalars(select(Shot)).all() == []
+    assert [image.job_id for image in db.session.scalars(select(Image))] == [None]
+    assert len(db.session.scalars(select(LedgerEntry)).all()) == 2
+
+
+def test_a_job_with_anything_open_cannot_be_deleted(ann: Person) -> None:
+    shot = sent_and_lost(ann)
+    unclear = db.session.get_one(Job, shot.job_id).public_id
+    waiting = submit(ann, n=1).public_id
+
+    for open_job in (unclear, waiting):
+        with pytest.raises(Conflict):
+            control.delete(open_job)

@@ -103,6 +103,14 @@ def to_the_front(job_id: str) -> ResponseReturnValue:
     return _done(job_id)
 
 
+@blueprint.post("/<job_id>/delete")
+@access.creating
+def delete(job_id: str) -> ResponseReturnValue:
+    """Forget a job that has ended; its pictures stay."""
+    control.delete(job_id)
+    return redirect(url_for("jobs.index"), 303)
+
+
 @blueprint.post("/<job_id>/shots/<shot_id>/resolve")
 @access.creating
 def resolve(job_id: str, shot_id: str) -> ResponseReturnValue:
