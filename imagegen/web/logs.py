@@ -66,4 +66,11 @@ def init_app(app: Flask) -> None:
     @app.before_request
     def _begin() -> None:
         structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=new_id(), path=request.path[:200])
+        structlog.contextvars.bind_contextvars(request_id=new_id(), path=_path())
+
+
+def _path() -> str:
+    """Return where the request goes; of a link that is a secret, only its kind."""
+    if "secret" in (request.view_args or {}):
+        return request.url_rule.rule if request.url_rule is not None else ""
+    return request.path[:200]

@@ -130,6 +130,18 @@ def test_the_secret_of_a_link_is_stored_nowhere(app: Flask, ann: Person) -> None
     assert rows and not any(secret in row for row in rows)
 
 
+def test_the_secret_of_a_link_stands_in_no_log_line(
+    app: Flask, ann: Person, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def break_down(secret: str) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(passwords, "reset_of", break_down)
+    assert app.test_client().get("/reset-password/canary-secret").status_code == 500
+    lines = capfd.readouterr().err
+    assert "request.failed" in lines and "canary" not in lines
+
+
 def test_without_letters_the_page_says_who_can_help(app: Flask, ann: Person) -> None:
     page = app.test_client().get("/forgot-password")
     assert "Ask an admin of your organisation" in page.text and 'name="email"' not in page.text
