@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, or_, select, update
 
 from imagegen.core.errors import NotFound, StudioError
 from imagegen.core.ids import is_id
@@ -19,6 +19,7 @@ from imagegen.extensions import db, runtime
 from imagegen.models import Image, Job, Shot, UnitOfWork, User, writes
 
 PAGE = 40
+LONGEST_SEARCH = 200
 _EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
 
 
@@ -128,11 +129,15 @@ def decode_cursor(cursor: str | None) -> int | None:
 def list_images(
     *,
     filter: str = "all",
+    q: str = "",
     cursor: str | None = None,
     limit: int = PAGE,
     columns: Sequence[Any] = GRID_COLUMNS,
 ) -> Page:
-    """Return a page of the library, newest first: one query on an index, however deep the page."""
+    """Return a page of the library, newest first: one query on an index, however deep the page.
+
+    `q` narrows to pictures of which each word, or part of a word, stands in the prompt, name, title or alt text.
+    """
     if filter not in FILTERS:
         choices = ", ".join(FILTERS)
         raise StudioError(
@@ -140,12 +145,18 @@ def list_images(
         )
     after = decode_cursor(cursor)
     query = select(*columns).where(Image.deleted_at.is_(None)).filter_by(**FILTERS[filter])
+    query = query.where(*(_holds(word) for word in one_line(q, LONGEST_SEARCH).split()))
     if after is not None:
         query = query.where(Image.id < after)
     rows: Sequence[Any] = db.session.execute(query.order_by(Image.id.desc()).limit(limit + 1)).all()
     more = len(rows) > limit
     rows = rows[:limit]
     return Page(rows, encode_cursor(rows[-1].id) if more else None)
+
+
+def _holds(word: str) -> ColumnElement[bool]:
+    columns = (Image.prompt, Image.filename, Image.title, Image.alt_text)
+    return or_(*(column.icontains(word, autoescape=True) for column in columns))
 
 
 def get_image(public_id: str) -> Image:

@@ -25,12 +25,12 @@ FILTERS: dict[str, str] = {
 }
 
 
-def filters(current: str) -> list[Context]:
+def filters(current: str, *, q: str) -> list[Context]:
     """Return the chips above the grid."""
     return [
         {
             "label": said(label),
-            "href": url_for("library.index", filter=name if name != "all" else None),
+            "href": url_for("library.index", filter=name if name != "all" else None, q=q or None),
             "current": name == current,
             "count": "",
         }
@@ -38,9 +38,11 @@ def filters(current: str) -> list[Context]:
     ]
 
 
-def grid(page: Page, *, filter: str, after: date | None) -> Context:
+def grid(page: Page, *, filter: str, q: str, after: date | None) -> Context:
     """Return a page of pictures in groups by day; `after` is the day in which the page before ended."""
     narrowed: dict[str, Any] = {"filter": filter} if filter != "all" else {}
+    if q:
+        narrowed["q"] = q
     groups = []
     for day, rows in groupby(page.items, key=lambda row: _day(row.created_at)):
         groups.append(

@@ -6,6 +6,7 @@ from datetime import date
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext
 
 from imagegen.blueprints.library import contexts
 from imagegen.services import library
@@ -21,13 +22,14 @@ blueprint = Blueprint("library", __name__, url_prefix="/library")
 def index() -> ResponseReturnValue:
     """Show the newest pictures."""
     current = request.args.get("filter") or "all"
-    listed = library.list_images(filter=current, cursor=request.args.get("cursor"))
+    q = request.args.get("q", "")
+    listed = library.list_images(filter=current, q=q, cursor=request.args.get("cursor"))
     return render(
         "library/page.html",
-        filters=contexts.filters(current),
-        search=None,
-        grid=contexts.grid(listed, filter=current, after=None),
-        filtered=current != "all",
+        filters=contexts.filters(current, q=q),
+        search={"q": q, "href": url_for("library.index"), "label": gettext("Search your pictures")},
+        grid=contexts.grid(listed, filter=current, q=q, after=None),
+        filtered=current != "all" or bool(q),
     )
 
 
@@ -36,8 +38,9 @@ def index() -> ResponseReturnValue:
 def grid() -> ResponseReturnValue:
     """Draw the next pictures."""
     current = request.args.get("filter") or "all"
-    listed = library.list_images(filter=current, cursor=request.args.get("cursor"))
-    return render_template("library/_grid.html", grid=contexts.grid(listed, filter=current, after=_day()))
+    q = request.args.get("q", "")
+    listed = library.list_images(filter=current, q=q, cursor=request.args.get("cursor"))
+    return render_template("library/_grid.html", grid=contexts.grid(listed, filter=current, q=q, after=_day()))
 
 
 def _day() -> date | None:
