@@ -67,6 +67,8 @@ def unit_of_work() -> Iterator[UnitOfWork]:
     """Open a transaction that writes; committed at the end, rolled back on an exception, never nested."""
     if _open.get():
         raise RuntimeError("a unit of work was opened within another: pass the outer one on")
+    # Reader and writer would hold two connections: enough who hold a first and wait for a second wait for ever.
+    db.session.rollback()
     token = _open.set(True)
     uow = UnitOfWork(db.engine)
     try:
