@@ -20,17 +20,17 @@ def read(form: MultiDict[str, str]) -> GenerationRequest:
         "prompt": form.get("prompt", ""),
         "provider": provider,
         "model": model,
-        "n": _number(form, "variants_exact") or _number(form, "variants") or DEFAULT_VARIANTS,
+        "n": _variants(form),
         "seed": _number(form, "seed"),
         "trim": bool(form.get("trim")),
     }
     for name in ("quality", "style", "negative_prompt", "background", "output_format"):
         wanted[name] = form.get(name, "")
     width, height = _number(form, "width"), _number(form, "height")
-    if width and height:
+    if width is not None and height is not None:
         wanted["size"] = f"{width}x{height}"
-    elif width or height:
-        missing = "height" if width else "width"
+    elif width is not None or height is not None:
+        missing = "width" if width is None else "height"
         raise StudioError(N_("An exact size needs a width and a height."), field=missing)
     elif ratios := form.getlist("aspect_ratios"):
         wanted["aspect_ratios"] = tuple(ratios)
@@ -41,6 +41,12 @@ def read_model(form: MultiDict[str, str]) -> tuple[str | None, str | None]:
     """Return provider and model from the form's `model` (`provider:model`); None for what is not said."""
     provider, _, model = form.get("model", "").partition(":")
     return provider or None, model or None
+
+
+def _variants(form: MultiDict[str, str]) -> int:
+    exact = _number(form, "variants_exact")
+    chosen = _number(form, "variants") if exact is None else exact
+    return DEFAULT_VARIANTS if chosen is None else chosen
 
 
 def _number(form: MultiDict[str, str], name: str) -> int | None:
