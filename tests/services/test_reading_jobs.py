@@ -1,0 +1,116 @@
+"""Reading jobs: lists, shots with their pictures, places in line, events from a number on."""
+
+from __future__ import annotations
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+
+from imagegen.core.errors import NotFound
+from imagegen.engine import claims, tasks
+from imagegen.extensions import db
+from imagegen.models import Job, organisation_scope, system_scope
+from imagegen.models.states import JobStatus
+from imagegen.services import jobs
+from tests.models.rows import Member, add_member, submit
+
+
+@pytest.fixture
+def ann(app: Flask) -> Member:
+    """A member of the organisation One."""
+    return add_member()
+
+
+@pytest.fixture
+def bob(app: Flask) -> Member:
+    """A member of the organisation Two."""
+    return add_member("bob", "Two")
+
+
+def test_a_job_is_found_by_its_id_in_its_own_organisation_alone(ann: Member, bob: Member) -> None:
+    public_id = submit(ann).public_id
+
+    with organisation_scope(ann.organisation_id):
+        assert jobs.get_job(public_id).public_id == public_id
+    for scope, wanted in ((bob, public_id), (ann, "nonsense"), (ann, public_id.upper())):
+        with organisation_scope(scope.organisation_id), pytest.raises(NotFound):
+            jobs.get_job(wanted)
+
+
+def test_pages_of_jobs_together_are_all_jobs_newest_first(ann: Member, bob: Member) -> None:
+    made = [submit(member).id for _ in range(5) for member in (ann, bob)][::2]
+
+    with organisation_scope(ann.organisation_id):
+        found, cursor = [], None
+        while True:
+            page = jobs.list_jobs(limit=2, cursor=cursor)
+            found += [job.id for job in page.items]
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+    assert found == made[::-1]
+
+
+def test_a_list_can_be_one_persons_or_of_one_state(ann: Member) -> None:
+    done = submit(ann).id
+    tasks.work()
+    waiting = submit(ann).id
+
+    with organisation_scope(ann.organisation_id):
+        assert [job.id for job in jobs.list_jobs(user_id=ann.user_id).items] == [waiting, done]
+        assert jobs.list_jobs(user_id=ann.user_id + 1).items == []
+        assert [job.id for job in jobs.list_jobs(status=JobStatus.SUCCEEDED).items] == [done]
+
+
+def test_a_view_has_every_slot_in_order_with_the_picture_that_it_has_by_now(ann: Member) -> None:
+    first = submit(ann, n=3).id
+    tasks.work()
+    second = submit(ann, n=2).id
+
+    with organisation_scope(ann.organisation_id):
+        views = jobs.view(jobs.by_ids([first, second]))
+    by_id = {view.job.id: view for view in views}
+    assert [shown.shot.slot for shown in by_id[first].shots] == [0, 1, 2]
+    assert all(shown.image.shot_id == shown.shot.id for shown in by_id[first].shots)
+    assert [shown.image for shown in by_id[second].shots] == [None, None]
+
+
+def test_places_before_counts_what_waits_in_earlier_jobs_of_the_organisation(ann: Member, bob: Member) -> None:
+    submit(bob, n=9)
+    submit(ann, n=4)
+    last = submit(ann, n=2).id
+    with system_scope():
+        while claims.claim(owner="test", lease_seconds=60, lone_only=True):
+            pass
+
+    with organisation_scope(ann.organisation_id):
+        assert jobs.places_before(db.session.get_one(Job, last)) == 3
+
+
+def test_progress_counts_the_pictures_of_a_persons_unfinished_jobs(ann: Member) -> None:
+    with organisation_scope(ann.organisation_id):
+        assert jobs.progress(user_id=ann.user_id) == (0, 0, 0)
+    submit(ann)
+    tasks.work()
+    submit(ann, n=2)
+    submit(ann, n=3)
+
+    with organisation_scope(ann.organisation_id):
+        assert jobs.progress(user_id=ann.user_id) == (0, 5, 2)
+
+
+def test_events_from_any_number_on_are_the_rest_of_all_events(ann: Member, bob: Member) -> None:
+    job = submit(ann, n=2).id
+    submit(bob)
+    tasks.work()
+
+    with organisation_scope(ann.organisation_id):
+        whole = [event.id for event in jobs.events_after(seq=0)]
+        latest = jobs.latest_seq(ann.organisation_id)
+        assert len(whole) == latest
+        for seen in range(latest + 1):
+            assert [event.id for event in jobs.events_after(seq=seen)] == whole[seen:]
+        assert [event.id for event in jobs.events_after(seq=0, limit=3)] == whole[:3]
+        row = db.session.scalars(select(Job).where(Job.id == job)).one()
+        assert [event.seq for event in jobs.job_events(row, after=2)] == list(range(3, row.event_seq + 1))
+        assert list(jobs.events_after(seq=0, user_id=bob.user_id)) == []
