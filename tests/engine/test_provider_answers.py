@@ -221,7 +221,7 @@ def test_a_rate_limit_is_waited_for_as_long_as_the_provider_asks(
 
     first, second = shot.attempts
     assert outcome_of(shot) == Outcome("succeeded", None, "succeeded", "posted")
-    assert 0.4 <= (second.sent_at - first.ended_at).total_seconds() < 2.0
+    assert (second.sent_at - first.ended_at).total_seconds() >= 0.4
     assert posts(openai) == 2
     assert spent() == openai.bill
 

@@ -121,9 +121,7 @@ def test_a_picture_added_or_deleted_meanwhile_shifts_nothing(ann: Member) -> Non
     assert again == following
 
 
-@pytest.mark.parametrize(
-    "cursor", ["x", "aQ", "LTE", "i1", "a" * 5000, "é", "aTk5OTk5OTk5OTk5OTk5OTk5OTk5OTk5"]
-)
+@pytest.mark.parametrize("cursor", ["x", "aQ", "LTE", "i1", "a" * 5000, "é", "aTk5OTk5OTk5OTk5OTk5OTk5OTk5OTk5"])
 def test_a_cursor_that_is_none_of_ours_is_refused_with_a_sentence(ann: Member, cursor: str) -> None:
     with organisation_scope(ann.organisation_id), pytest.raises(StudioError) as refused:
         library.list_images(cursor=cursor)

@@ -87,7 +87,7 @@ def test_a_token_ends_when_it_is_revoked_and_stays_ended(ann: Member) -> None:
 def test_a_token_ends_on_its_day(ann: Member) -> None:
     made = make(ann, expires_at=now() + timedelta(days=1))
     assert accounts.token_of(made.secret) is not None
-    assert abs(make(ann).expires_at - now() - accounts.TOKEN_FOR) < timedelta(seconds=5)
+    assert abs(make(ann).expires_at - now() - accounts.TOKEN_FOR) < timedelta(minutes=1)
 
     with unit_of_work() as uow:
         uow.execute(update(ApiToken).values(expires_at=now() - timedelta(seconds=1)))
@@ -144,4 +144,4 @@ def test_its_last_use_is_remembered(ann: Member) -> None:
 
     accounts.note_token_used(token_id=row.id)
 
-    assert now() - db.session.get_one(ApiToken, row.id, populate_existing=True).used_at < timedelta(seconds=5)
+    assert now() - db.session.get_one(ApiToken, row.id, populate_existing=True).used_at < timedelta(minutes=1)
