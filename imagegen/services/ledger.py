@@ -11,15 +11,18 @@ from imagegen.core.ids import new_id
 from imagegen.core.money import Micro
 from imagegen.models import Attempt, Job, LedgerEntry, Reservation, Shot, UnitOfWork
 from imagegen.models.states import ReservationStatus
-from imagegen.services import budget_periods, events
+from imagegen.services import allowances, budget_periods, events
 
 
 def reserve(uow: UnitOfWork, *, job: Job, shots: Sequence[Shot]) -> None:
     """Set aside the most that `shots` of `job` may cost; nothing is known of those without a price.
 
-    Raises BudgetExceeded if a hard budget has no room for them.
+    Raises BudgetExceeded if a hard budget has no room for them, and AllowanceUsed if they are too many pictures.
     """
     moment = now()
+    allowances.check(
+        uow, organisation_id=job.organisation_id, user_id=job.user_id, pictures=len(shots), moment=moment
+    )
     reservations = [
         Reservation(
             organisation_id=job.organisation_id,

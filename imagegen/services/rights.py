@@ -18,6 +18,8 @@ class Right(StrEnum):
     MANAGE_PEOPLE = "manage_people"
     MANAGE_ORGANISATION = "manage_organisation"
     READ_AUDIT = "read_audit"
+    VIEW_USAGE = "view_usage"
+    MANAGE_BUDGETS = "manage_budgets"
     MANAGE_OWNERS = "manage_owners"
 
 
@@ -32,6 +34,8 @@ _TABLE: Mapping[Right, tuple[bool, ...]] = {
     Right.MANAGE_PEOPLE:       (_YES, _YES, _NO,   _NO,     _NO),
     Right.MANAGE_ORGANISATION: (_YES, _YES, _NO,   _NO,     _NO),
     Right.READ_AUDIT:          (_YES, _YES, _NO,   _NO,     _NO),
+    Right.VIEW_USAGE:          (_YES, _YES, _NO,   _NO,     _NO),
+    Right.MANAGE_BUDGETS:      (_YES, _YES, _NO,   _NO,     _NO),
     Right.MANAGE_OWNERS:       (_YES, _NO,  _NO,   _NO,     _NO),
 }  # fmt: skip
 
@@ -40,8 +44,8 @@ RIGHTS: Mapping[str, frozenset[Right]] = {
 }
 
 SCOPES: Mapping[str, frozenset[Right]] = {
-    "read": frozenset({Right.VIEW}),
-    "write": frozenset({Right.VIEW, Right.CREATE, Right.ORGANISE, Right.APPROVE}),
+    "read": frozenset({Right.VIEW, Right.VIEW_USAGE}),
+    "write": frozenset({Right.VIEW, Right.VIEW_USAGE, Right.CREATE, Right.ORGANISE, Right.APPROVE}),
     "admin": frozenset(Right),
 }
 """What a token's scope lets through; a token never gives more than its person's role."""

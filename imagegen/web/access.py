@@ -39,6 +39,7 @@ approving = Access(right=Right.APPROVE)
 managing_people = Access(right=Right.MANAGE_PEOPLE)
 managing_organisation = Access(right=Right.MANAGE_ORGANISATION)
 reading_audit = Access(right=Right.READ_AUDIT)
+managing_budgets = Access(right=Right.MANAGE_BUDGETS)
 operating = Access(operator=True)
 
 

@@ -11,7 +11,7 @@ from flask_babel import format_date, format_datetime, format_decimal, get_locale
 from imagegen.core.text import N_
 from imagegen.models.users import THEMES
 from imagegen.services import accounts, jobs
-from imagegen.web import contexts
+from imagegen.web import budget_words, contexts
 from imagegen.web.language import said
 
 ROLE_NAMES: dict[str, str] = {
@@ -86,8 +86,8 @@ class _Shell:
         return contexts.jobs_ring(user_id=g.identity.user.id)
 
     @property
-    def budget(self) -> None:
-        return None
+    def budget(self) -> dict[str, Any] | None:
+        return budget_words.meter(organisation=g.identity.organisation, user_id=g.identity.user.id)
 
     @property
     def after(self) -> int:

@@ -123,6 +123,7 @@ class Tags:
     JOBS: ClassVar = Tag(name="Jobs", description="Follow what was asked for, shot by shot.")
     IMAGES: ClassVar = Tag(name="Images", description="The organisation's pictures and their files.")
     MODELS: ClassVar = Tag(name="Models", description="Who can draw, what, and for how much.")
+    USAGE: ClassVar = Tag(name="Usage", description="What was used, and what it cost.")
 
 
 PATH = {

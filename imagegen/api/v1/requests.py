@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -62,6 +63,16 @@ class SizesQuery(Reading):
 
     provider: str | None = Field(None, max_length=32, description="Provider's id; the default one if absent.")
     model: str | None = Field(None, max_length=120, description="Model's id; the provider's first if absent.")
+
+
+class UsageQuery(Reading):
+    """Whose usage of which days is wanted."""
+
+    since: date | None = Field(None, description="First day, as 2026-11-01. Default: the first of this month.")
+    until: date | None = Field(None, description="Last day, counted too; a year at most. Default: today.")
+    whose: Literal["all", "mine"] = Field(
+        "all", description="`all`: everybody's, if you may see that; else your own."
+    )
 
 
 _LARGEST_SEQ = 2**31 - 1

@@ -277,3 +277,54 @@ class ModelList(Written):
 
     items: list[Model] = Field(description="The models, in the order in which they are offered.")
     next_cursor: None = Field(description="Always null: the list has no pages.")
+
+
+class UsageLine(Written):
+    """What was used."""
+
+    cost: Money
+    images: int = Field(description="Pictures delivered.", examples=[12])
+    success_rate: float | None = Field(description="Share of tries that gave a picture, 0 to 1; null without any.")
+    mean_seconds: float | None = Field(description="How long a picture took on average; null without any.")
+
+
+class UsageOfPerson(UsageLine):
+    """What one person used."""
+
+    user_id: str | None = Field(description="The person's id; null for somebody who is gone.")
+    name: str | None = Field(description="What they are called.")
+
+
+class UsageOfModel(UsageLine):
+    """What one model was used for."""
+
+    provider: str = Field(description="Id of its provider.", examples=["local"])
+    model: str = Field(description="Its id.")
+
+
+class UsageOfOperation(UsageLine):
+    """What one kind of work used."""
+
+    operation: str = Field(description="The kind of work.", examples=["generate"])
+
+
+class UsageOfDay(Written):
+    """What one day cost."""
+
+    day: str = Field(description="The day, in the organisation's time zone.", examples=["2026-11-20"])
+    cost: Money
+
+
+class Usage(Written):
+    """What was used in a span of days. Costs stand on the day of billing, pictures on the day of asking."""
+
+    since: str = Field(description="First day.", examples=["2026-11-01"])
+    until: str = Field(description="Last day.", examples=["2026-11-30"])
+    time_zone: str = Field(description="Whose days these are.", examples=["Europe/Berlin"])
+    whose: Literal["all", "mine"] = Field(description="Everybody's usage, or your own.")
+    currency: Literal["USD"] = Field(description="Always US dollars.")
+    total: UsageLine = Field(description="All together.")
+    by_day: list[UsageOfDay] = Field(description="Every day, in order.")
+    by_person: list[UsageOfPerson] = Field(description="By person, the dearest first.")
+    by_model: list[UsageOfModel] = Field(description="By model, the dearest first.")
+    by_operation: list[UsageOfOperation] = Field(description="By kind of work, the dearest first.")

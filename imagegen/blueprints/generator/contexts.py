@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import url_for
-from flask_babel import format_decimal, gettext, ngettext
+from flask_babel import format_decimal, format_percent, gettext, ngettext
 from werkzeug.datastructures import MultiDict
 
 from imagegen.blueprints.generator import forms
@@ -18,10 +19,14 @@ from imagegen.prompts.styles import styles
 from imagegen.providers.base import Feature, ModelSpec, SizeRule
 from imagegen.providers.registry import OfferedModel
 from imagegen.providers.sizes import RATIOS, ratio_named
-from imagegen.services import generation
+from imagegen.services import budgets, cheaper, generation
+from imagegen.services.budgets import Standing, Step
+from imagegen.services.cheaper import Offer
 from imagegen.services.generation import MOST_VARIANTS, GenerationRequest
+from imagegen.services.rights import Right
 from imagegen.settings import PROJECT_ROOT
 from imagegen.web import contexts, words
+from imagegen.web.auth import identity
 from imagegen.web.contexts import Context
 from imagegen.web.language import said
 
@@ -214,7 +219,8 @@ def estimate(form: MultiDict[str, str]) -> Context:
     asked: MultiDict[str, str] = MultiDict(form)
     asked["prompt"] = form.get("prompt", "").strip() or "x"
     try:
-        plan = generation.plan(forms.read(asked))
+        wanted = forms.read(asked)
+        plan = generation.plan(wanted)
     except ValueError:
         return _no_estimate(gettext("Something in the choices is not right."))
     except StudioError as error:
@@ -230,6 +236,47 @@ def estimate(form: MultiDict[str, str]) -> Context:
         "shape": _other_shape(plan),
         "per": gettext("%(price)s a picture", price=contexts.price(per)) if per and count > 1 else "",
         "refusal": None,
+    } | _of_budgets(plan, wanted, form)
+
+
+def _of_budgets(plan: generation.Plan, wanted: GenerationRequest, form: MultiDict[str, str]) -> Context:
+    """Return what the budgets say to it: nothing, a warning, or a refusal; near the end with a cheaper model."""
+    who = identity()
+    verdict = budgets.verdict(organisation=who.organisation, user_id=who.user.id, estimate=plan.estimate)
+    if verdict is None:
+        return {}
+    offer = cheaper.than(plan, wanted) if verdict.step >= Step.CHEAPER else None
+    cost = plan.estimate or 0
+    percent = verdict.standing.percent(cost)
+    return {
+        "refusal": said(verdict.refusal.message) if verdict.refusal else None,
+        "warning": _warning(verdict.standing, percent) if verdict.refusal is None else "",
+        "cheaper": _cheaper(offer, form) if offer else None,
+        "ask": {
+            "url": url_for("budgets.ask", budget_id=verdict.refusal.budget_id),
+            "micro": budgets.short_of(verdict.standing, cost),
+        }
+        if verdict.refusal and plan.estimate is not None and who.may(Right.CREATE)
+        else None,
+    }
+
+
+def _warning(standing: Standing, percent: int) -> str:
+    used = format_percent(percent / 100)
+    if standing.budget.user_id is not None:
+        return gettext("With this %(used)s of your budget is used.", used=used)
+    return gettext("With this %(used)s of the organisation's budget is used.", used=used)
+
+
+def _cheaper(offer: Offer, form: MultiDict[str, str]) -> Context:
+    """Return a cheaper model, with the address of the same form under it."""
+    fields = {name: form.getlist(name) for name in form if name not in ("model", "csrf_token", "idempotency_key")}
+    query = urlencode({**fields, "model": _key(offer.spec)}, doseq=True)
+    return {
+        "label": offer.spec.label,
+        "price": contexts.price(offer.estimate),
+        "key": _key(offer.spec),
+        "href": f"{url_for('generator.page')}?{query}",
     }
 
 

@@ -1,0 +1,1 @@
+"""Money: what was used, what may be spent, and what things cost."""
