@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -47,6 +49,10 @@ def openai(openai_server: OpenAIServer) -> OpenAIServer:
     return openai_server
 
 
+HELD = {"kind": "none", "hold": True}
+"""The order to answer a request only when `release()` is called."""
+
+
 @pytest.fixture(scope="session")
 def studio(tmp_path_factory: pytest.TempPathFactory, openai_server: OpenAIServer) -> Iterator[Studio]:
     """A studio with an owner."""
@@ -61,6 +67,12 @@ def studio(tmp_path_factory: pytest.TempPathFactory, openai_server: OpenAIServer
     with studio:
         yield studio
         print(studio.log())
+
+
+def forgive(studio: Studio) -> None:
+    """Let the studio forget what it holds against a provider that failed, as it would after a while."""
+    with closing(sqlite3.connect(studio.data / "studio.db", timeout=10)) as database, database:
+        database.execute("DELETE FROM provider_states")
 
 
 @pytest.fixture

@@ -11,11 +11,18 @@ import psutil
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import OpenWindows
+from tests.browser.conftest import HELD, OpenWindows
 from tests.browser.generator import expect_all_drawn, generate, open_generator
 from tests.browser.windows import EMAIL, PASSWORD, sign_in
 from tests.fakes.openai_server import OpenAIServer
 from tests.running_studio import Studio, eventually
+
+
+@pytest.fixture
+def openai() -> Iterator[OpenAIServer]:
+    """A stand-in for OpenAI that nobody else calls."""
+    with OpenAIServer() as server:
+        yield server
 
 
 @pytest.fixture
@@ -75,7 +82,7 @@ def test_after_ctrl_c_nothing_is_left_and_the_call_under_way_is_not_forgotten(
 def test_a_killed_web_server_is_back_before_the_pictures_are(
     own_studio: Studio, page: Page, openai: OpenAIServer
 ) -> None:
-    openai.script({"kind": "none", "latency": 0.3}, {"kind": "none", "latency": 4})
+    openai.script("none", HELD)
     open_generator(page, variants=2)
     job = generate(page)
     expect(job.locator(".tile[data-state=succeeded]")).to_have_count(1)
@@ -86,12 +93,13 @@ def test_a_killed_web_server_is_back_before_the_pictures_are(
     assert time.monotonic() - killed < 5
     expect(page.locator(".thumb")).to_have_count(1)
     page.go_back()
+    openai.release()
     expect_all_drawn(page.locator("#jobs .job").first, 2)
     assert len(openai.requests) == 2
 
 
 def test_a_killed_worker_leaves_no_picture_in_the_air(own_studio: Studio, page: Page, openai: OpenAIServer) -> None:
-    openai.script(latency=3)
+    openai.script("hang")
     open_generator(page)
     job = generate(page)
     drawing(openai, 1)
@@ -105,5 +113,4 @@ def test_a_killed_worker_leaves_no_picture_in_the_air(own_studio: Studio, page: 
     expect(job.locator(".tile")).to_have_attribute("data-state", "unknown", timeout=15_000)
     # What was sent is never sent again by itself.
     assert len(openai.requests) == 1
-    openai.script(latency=0)
     expect_all_drawn(generate(page, "after the fall"), 1)

@@ -9,7 +9,7 @@ import pytest
 import requests
 from playwright.sync_api import StorageState, expect
 
-from tests.browser.conftest import OpenWindows
+from tests.browser.conftest import HELD, OpenWindows
 from tests.browser.generator import MODEL, expect_all_drawn, generate, id_of, open_generator
 from tests.browser.windows import Windows
 from tests.fakes.openai_server import OpenAIServer
@@ -39,12 +39,13 @@ def far_windows(windows_on: OpenWindows, line: TcpProxy, signed_in: StorageState
 def test_a_stream_cut_in_the_middle_goes_on_without_a_gap(
     far_windows: Windows, line: TcpProxy, openai: OpenAIServer
 ) -> None:
-    openai.script(*({"kind": "none", "latency": seconds} for seconds in (0.5, 1.3, 1.6, 3.0)))
+    openai.script("none", HELD, HELD, HELD)
     page = far_windows.context().new_page()
     open_generator(page, variants=4)
     tiles = generate(page)
-    expect(tiles.locator(".tile[data-state=succeeded]")).not_to_have_count(0)
+    expect(tiles.locator(".tile[data-state=succeeded]")).to_have_count(1)
     assert line.cut(STREAM) == 1
+    openai.release()
     expect_all_drawn(tiles, 4)
     first, *later = line.begun(STREAM)
     assert b"last-event-id:" not in first.lower()
@@ -55,12 +56,13 @@ def test_a_stream_cut_in_the_middle_goes_on_without_a_gap(
 def test_a_stream_cut_inside_an_event_shows_every_picture_once(
     far_windows: Windows, line: TcpProxy, openai: OpenAIServer
 ) -> None:
-    openai.script(latency=0.5)
+    openai.script(HELD, HELD)
     # Wherever that is, it is inside an event or between two that belong together.
     line.trouble = Trouble(only=STREAM, cut_after=3000, reset=True)
     page = far_windows.context().new_page()
     open_generator(page, variants=2)
     tiles = generate(page)
+    openai.release()
     eventually(lambda: len(line.begun(STREAM)) > 1)
     line.trouble = Trouble()
     expect_all_drawn(tiles, 2)
@@ -69,24 +71,27 @@ def test_a_stream_cut_inside_an_event_shows_every_picture_once(
 def test_where_streams_are_refused_the_page_asks_until_everything_is_there(
     far_windows: Windows, line: TcpProxy, openai: OpenAIServer
 ) -> None:
-    openai.script(latency=1)
+    openai.script(HELD, HELD)
     line.trouble = Trouble(only=STREAM, cut_after=0, reset=True)
     page = far_windows.context().new_page()
     open_generator(page, variants=2)
-    expect_all_drawn(generate(page), 2)
-    asked = len(line.begun(POLL))
-    assert asked >= 1
+    job = generate(page)
+    eventually(lambda: line.begun(POLL))
+    openai.release()
+    expect_all_drawn(job, 2)
     expect(page.locator("[data-poll]")).to_have_count(0)
 
 
 def test_two_tabs_agree(windows: Windows, openai: OpenAIServer) -> None:
-    openai.script(latency=2)
+    openai.script(HELD, HELD)
     context = windows.context()
     here, there = context.new_page(), context.new_page()
     open_generator(here, variants=2)
     job = generate(here)
     there.goto(f"/jobs/{id_of(job)}")
-    expect(there.locator(".tile[data-state=running]")).to_have_count(2)
+    for tab in (here, there):
+        expect(tab.locator(".tile[data-state=running]")).to_have_count(2)
+    openai.release()
     expect_all_drawn(job, 2)
     expect(there.locator(".tile[data-state=succeeded]")).to_have_count(2)
     star = job.locator(".tile").first.get_by_role("button", name="Star")
@@ -97,7 +102,7 @@ def test_two_tabs_agree(windows: Windows, openai: OpenAIServer) -> None:
 
 
 def test_a_page_opened_late_shows_at_once_how_things_stand(windows: Windows, openai: OpenAIServer) -> None:
-    openai.script({"kind": "none", "latency": 0.1}, {"kind": "none", "latency": 3})
+    openai.script("none", HELD)
     context = windows.context()
     page = context.new_page()
     open_generator(page, variants=2)
@@ -108,6 +113,7 @@ def test_a_page_opened_late_shows_at_once_how_things_stand(windows: Windows, ope
     assert sorted(states) == ["running", "succeeded"]
     late = context.new_page()
     late.goto(path)
+    openai.release()
     expect(late.locator(".tile[data-state=succeeded]")).to_have_count(2)
 
 
@@ -127,10 +133,11 @@ def test_a_double_click_makes_one_job(windows: Windows, openai: OpenAIServer) ->
 def test_a_picture_asked_for_by_api_comes_into_the_open_page(
     windows: Windows, studio: Studio, api: requests.Session, openai: OpenAIServer
 ) -> None:
-    openai.script(latency=0.8)
+    openai.script(HELD)
     wish = {"prompt": "from a program", "provider": "openai", "model": MODEL}
     job = json_of(api.post(f"{studio.url}/api/v1/images/generate", json=wish))
     page = windows.open(f"/jobs/{job['id']}")
     expect(page.locator("#jobs-ring")).to_be_visible()
+    openai.release()
     expect(page.locator(".tile[data-state=succeeded] img.tile__picture")).to_have_count(1)
     expect(page.locator("#jobs-ring")).to_be_hidden()

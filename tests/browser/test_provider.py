@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -10,7 +9,7 @@ import pytest
 import requests
 from playwright.sync_api import expect
 
-from tests.browser.conftest import DEADLINE
+from tests.browser.conftest import DEADLINE, forgive
 from tests.browser.generator import MODEL, expect_all_drawn, generate, id_of, open_generator
 from tests.browser.windows import Windows
 from tests.fakes.openai_server import OpenAIServer
@@ -22,11 +21,14 @@ FAILURES: dict[str, tuple[list[dict[str, Any]], str, str, str]] = {
     "no answer": ([{"kind": "hang"}], "unknown", "OpenAI did not answer in time", "It may have been billed."),
     "401": ([{"kind": "401"}], "failed", "OpenAI did not accept the key.", "check the provider's key"),
     "moderation": ([{"kind": "400_moderation"}], "refused", "content rules (violence, sexual)", "Change the words"),
-    "429": ([{"kind": "429", "retry_after": NEVER}], "failed", "no more requests for the moment", "Wait a little"),
     "broken base64": ([{"kind": "broken_base64"}], "failed", "OpenAI", "Try again, or choose another model."),
     "500": ([{"kind": "500"}] * 3, "failed", "OpenAI has a problem of its own.", "Try again in a few minutes"),
+    "429": ([{"kind": "429", "retry_after": NEVER}], "failed", "no more requests for the moment", "Wait a little"),
 }
-"""By name: what the service does, request by request; then the state, words of the sentence and of the advice."""
+"""By name: what the service does, request by request; then the state, words of the sentence and of the advice.
+
+The last one has the studio leave the service alone for a while.
+"""
 
 
 def ask(studio: Studio, api: requests.Session, **wish: object) -> Any:
@@ -35,20 +37,24 @@ def ask(studio: Studio, api: requests.Session, **wish: object) -> Any:
 
 
 @pytest.fixture(scope="module")
-def failed(studio: Studio, openai_server: OpenAIServer, api: requests.Session) -> Iterator[dict[str, str]]:
+def failed(studio: Studio, openai_server: OpenAIServer, api: requests.Session) -> dict[str, str]:
     """One job for each failure, all of them ended: their ids by the failure's name."""
     openai_server.reset()
-    jobs = {}
+    forgive(studio)
+    jobs: dict[str, str] = {}
+
+    def ended(name: str) -> bool:
+        return bool(json_of(api.get(f"{studio.url}/api/v1/jobs/{jobs[name]}"))["finished_at"])
+
     for name, (faults, *_) in FAILURES.items():
-        before = len(openai_server.requests)
         openai_server.script(*faults)
         jobs[name] = ask(studio, api)["id"]
-        eventually(lambda before=before: len(openai_server.requests) > before)  # type: ignore[misc]
-
-    def all_ended() -> bool:
-        return all(json_of(api.get(f"{studio.url}/api/v1/jobs/{id}"))["finished_at"] for id in jobs.values())
-
-    eventually(all_ended, within=DEADLINE + 10)
+        if faults[0]["kind"] == "hang":
+            eventually(lambda: openai_server.most_busy)
+        else:
+            eventually(lambda name=name: ended(name))  # type: ignore[misc]
+    eventually(lambda: all(map(ended, jobs)), within=DEADLINE + 10)
+    forgive(studio)
     return jobs
 
 

@@ -10,7 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, StorageState, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, StorageState, expect, sync_playwright
+
+PATIENCE = 15_000
+"""Milliseconds that something may take on a busy machine before it counts as never."""
 
 EMAIL, PASSWORD = "owner@example.org", "a long enough password"
 
@@ -35,6 +38,7 @@ def executable() -> str:
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """Run a Chromium without a screen."""
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable(), args=list(_QUIET))
         try:
@@ -63,7 +67,7 @@ class Windows:
         if not anonymous and self.signed_in is not None:
             options["storage_state"] = self.signed_in
         context = self.browser.new_context(base_url=self.url, **options)
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(PATIENCE)
         context.add_init_script(_TELL_OF_VIOLATIONS)
         context.on("page", self._watch)
         self._contexts.append(context)

@@ -1,7 +1,8 @@
 """Ways in which an image service can fail, by name. A fault is `"401"` or `{"kind": "429", "retry_after": "2"}`.
 
-`none` is no fault: it gives one request a `latency` of its own. Options that some read: `retry_after`,
-`retry_after_ms`, `message`, `seconds` (between two bytes of a drip).
+`none` is no fault. All may have a `latency` in seconds, or `hold`: then the answer waits until the server is told to
+release it. Options that some read: `retry_after`, `retry_after_ms`, `message`, `seconds` (between two bytes of a
+drip).
 `BILLED` names those after which the service has made, and charged for, what was asked.
 """
 

@@ -5,8 +5,8 @@
         ...                                # server.base_url, server.requests, server.bill
 
 `python -m tests.fakes.openai_server --port 9999` serves until stopped, steered by `POST /_control`:
-`{"faults": [...], "always": ..., "latency": seconds, "photo": true, "reset": true}`; `GET /_control` tells
-what has happened.
+`{"faults": [...], "always": ..., "latency": seconds, "photo": true, "release": true, "reset": true}`; `GET
+/_control` tells what has happened.
 """
 
 from __future__ import annotations
@@ -68,6 +68,8 @@ class State:
     busy: int = 0
     most_busy: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
+    released: threading.Event = field(default_factory=threading.Event)
+    """Set: what is held back is answered."""
 
     def next_fault(self) -> Fault | None:
         """Return the fault for the request at hand."""
@@ -82,6 +84,10 @@ class State:
                 self.faults.clear()
                 self.requests.clear()
                 self.always, self.latency, self.most_busy, self.photo = None, 0.0, 0, False
+            if any(fault.get("hold") for fault in faults):
+                self.released.clear()
+            if orders.get("release") or orders.get("reset"):
+                self.released.set()
             if "always" in orders:
                 self.always = as_fault(orders["always"]) if orders["always"] else None
             self.latency = float(orders.get("latency", self.latency))
@@ -174,7 +180,7 @@ class Handler(BaseHTTPRequestHandler):
         fault = self.server.state.next_fault()
         seen.fault = fault["kind"] if fault else None
         self._seen = seen
-        self.server.stopping.wait(float((fault or {}).get("latency", self.server.state.latency)))
+        self._wait(fault or {})
         if self._key_is_wrong(seen):
             return
         if self.path != "/v1/images/generations":
@@ -197,6 +203,12 @@ class Handler(BaseHTTPRequestHandler):
             FAULTS[fault["kind"]](self, fault, answer)
         else:
             self.send_json(200, answer)
+
+    def _wait(self, fault: Fault) -> None:
+        state, stopping = self.server.state, self.server.stopping
+        stopping.wait(float(fault.get("latency", state.latency)))
+        while fault.get("hold") and not stopping.is_set() and not state.released.wait(0.02):
+            pass
 
     def _record(self, body: Any) -> Recorded:
         seen = Recorded(self.command, self.path, {k.lower(): v for k, v in self.headers.items()}, body)
@@ -298,6 +310,10 @@ class OpenAIServer:
         """Give the next requests one fault each, and all of them a latency in seconds."""
         orders: dict[str, Any] = {"faults": list(faults)}
         self._server.state.control(orders if latency is None else {**orders, "latency": latency})
+
+    def release(self) -> None:
+        """Answer what was held back."""
+        self._server.state.control({"release": True})
 
     def reset(self) -> None:
         """Forget everything that was ordered and seen."""
