@@ -12,7 +12,7 @@ from imagegen import cli, models
 from imagegen.api import v1
 from imagegen.blueprints import BLUEPRINTS
 from imagegen.core.sockets import socket_folder
-from imagegen.extensions import Runtime, babel, connect_redis, csrf, db, login_manager, migrate
+from imagegen.extensions import Runtime, babel, compress, connect_redis, csrf, db, login_manager, migrate
 from imagegen.imaging.pool import PoolOwner
 from imagegen.providers.prices import PriceTable
 from imagegen.providers.registry import ProviderRegistry
@@ -56,6 +56,8 @@ def _configure_settings(app: Flask, settings: Settings) -> None:
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         PERMANENT_SESSION_LIFETIME=60 * 24 * 3600,
+        COMPRESS_ALGORITHM=["br", "gzip"],
+        COMPRESS_ALGORITHM_STREAMING=["br"],
         WTF_CSRF_TIME_LIMIT=None,
         WTF_CSRF_CHECK_DEFAULT=False,
         MAX_CONTENT_LENGTH=1024 * 1024,
@@ -101,6 +103,8 @@ def _configure_people(app: Flask, settings: Settings) -> None:
 
 
 def _configure_pages(app: Flask, settings: Settings) -> None:
+    # First, so that it comes last when an answer goes out.
+    compress.init_app(app)
     language.init_app(app, babel)
     assets.init_app(app)
     headers.init_app(app)
