@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from flask import Response, make_response, render_template, request
+from flask import Response, make_response, redirect, render_template, request
 
 
 def wants_partial() -> bool:
@@ -19,6 +19,13 @@ def page(template: str, partial: str | None = None, /, status: int = 200, **cont
     response = make_response(render_template(name, **context), status)
     response.vary.add("HX-Request-Type")
     return response
+
+
+def lead_to(address: str) -> Response:
+    """Lead to another page; htmx, which would put that page into the one that is open, is told by a header."""
+    if wants_partial():
+        return Response(status=204, headers={"HX-Redirect": address})
+    return make_response(redirect(address, 303))
 
 
 def trigger(response: Response, **events: Any) -> Response:

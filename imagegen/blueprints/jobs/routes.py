@@ -16,6 +16,7 @@ from imagegen.services import jobs
 from imagegen.web import access
 from imagegen.web import contexts as shared
 from imagegen.web.auth import identity
+from imagegen.web.htmx import lead_to
 from imagegen.web.htmx import page as render
 from imagegen.web.htmx import wants_partial
 from imagegen.web.sse import Stream, open_stream
@@ -108,7 +109,7 @@ def to_the_front(job_id: str) -> ResponseReturnValue:
 def delete(job_id: str) -> ResponseReturnValue:
     """Forget a job that has ended; its pictures stay."""
     control.delete(job_id)
-    return redirect(url_for("jobs.index"), 303)
+    return lead_to(url_for("jobs.index"))
 
 
 @blueprint.post("/<job_id>/shots/<shot_id>/resolve")
