@@ -14,7 +14,7 @@ from imagegen.blueprints import BLUEPRINTS
 from imagegen.core.sockets import socket_folder
 from imagegen.extensions import Runtime, babel, compress, connect_redis, csrf, db, login_manager, migrate
 from imagegen.imaging.pool import PoolOwner
-from imagegen.providers.prices import PriceTable
+from imagegen.providers.price_book import FILE, PriceBook
 from imagegen.providers.registry import ProviderRegistry
 from imagegen.settings import PROJECT_ROOT, Settings
 from imagegen.storage.registry import create_storage
@@ -82,7 +82,7 @@ def _configure_runtime(app: Flask, settings: Settings) -> None:
         redis=connect_redis(settings.redis_url),
         storage=create_storage(settings),
         providers=ProviderRegistry.from_settings(settings),
-        prices=PriceTable.load(),
+        price_book=PriceBook(settings.studio_data_dir / FILE),
         pool=PoolOwner(_imaging_socket(), children=IMAGING_CHILDREN),
     )
 

@@ -26,6 +26,7 @@ from imagegen.core.sockets import socket_folder
 if TYPE_CHECKING:
     from imagegen.imaging.client import PoolClient
     from imagegen.imaging.pool import PoolOwner
+    from imagegen.providers.price_book import PriceBook
     from imagegen.providers.prices import PriceTable
     from imagegen.providers.registry import ProviderRegistry
     from imagegen.settings import Settings
@@ -71,8 +72,13 @@ class Runtime:
     redis: Redis
     storage: Storage
     providers: ProviderRegistry
-    prices: PriceTable
+    price_book: PriceBook
     pool: PoolOwner
+
+    @property
+    def prices(self) -> PriceTable:
+        """The prices in force now."""
+        return self.price_book.table
 
     @property
     def imaging(self) -> PoolClient:

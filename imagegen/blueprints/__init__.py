@@ -8,8 +8,9 @@ from imagegen.blueprints.jobs.routes import blueprint as jobs
 from imagegen.blueprints.library.routes import blueprint as library
 from imagegen.blueprints.media.routes import blueprint as media
 from imagegen.blueprints.money.budgets import blueprint as budgets
+from imagegen.blueprints.money.prices import blueprint as prices
 from imagegen.blueprints.money.usage import blueprint as usage
 from imagegen.blueprints.setup.routes import blueprint as setup
 from imagegen.blueprints.styleguide.routes import blueprint as styleguide
 
-BLUEPRINTS = (setup, accounts, admin, generator, jobs, library, media, usage, budgets, health, styleguide)
+BLUEPRINTS = (setup, accounts, admin, generator, jobs, library, media, usage, budgets, prices, health, styleguide)
