@@ -16,9 +16,8 @@ from imagegen.services import jobs
 from imagegen.web import access
 from imagegen.web import contexts as shared
 from imagegen.web.auth import identity
-from imagegen.web.htmx import lead_to
+from imagegen.web.htmx import lead_to, wants_partial
 from imagegen.web.htmx import page as render
-from imagegen.web.htmx import wants_partial
 from imagegen.web.sse import Stream, open_stream
 
 blueprint = Blueprint("jobs", __name__, url_prefix="/jobs")
