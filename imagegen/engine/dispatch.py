@@ -23,6 +23,8 @@ log = structlog.get_logger(__name__)
 QUEUE = "studio"
 WAKE_CHANNEL = "studio:work"
 TASK = "imagegen.engine.tasks.work"
+STAY_SECONDS = 60.0
+"""How long a task stays when nothing is left to do, so that who asks again soon finds it awake."""
 
 
 def queue() -> Queue:
@@ -73,7 +75,13 @@ def wake(name: str, *, count: int = 1) -> None:
     for number in range(count):
         try:
             queue().enqueue(
-                TASK, job_id=f"{name}-{number}", unique=True, job_timeout=-1, result_ttl=0, failure_ttl=3600
+                TASK,
+                kwargs={"stay": STAY_SECONDS},
+                job_id=f"{name}-{number}",
+                unique=True,
+                job_timeout=-1,
+                result_ttl=0,
+                failure_ttl=3600,
             )
         except DuplicateJobError:
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import socket
@@ -33,9 +34,12 @@ LONGEST_LINGER = 60.0
 GRACE_SECONDS = 4.0
 
 
-def work() -> None:
-    """Run one task to its end. RQ calls this in a process of its own."""
-    Crew(slots=runtime.settings.shots_per_worker).work()
+def work(stay: float = 0.0) -> None:
+    """Run one task to its end. RQ calls this in a process of its own.
+
+    It stays `stay` seconds after its last call: a fresh process costs whoever asks next a third of a second.
+    """
+    Crew(slots=runtime.settings.shots_per_worker, stay=stay).work()
 
 
 class Crew:
@@ -44,8 +48,10 @@ class Crew:
     One thread claims for all of them: sixteen that race for the same rows would mostly wait for each other.
     """
 
-    def __init__(self, *, slots: int) -> None:
+    def __init__(self, *, slots: int, stay: float = 0.0) -> None:
         self.slots = slots
+        self._stay = stay
+        self._last_busy = -math.inf  # a wake-up that finds nothing to do ends at once
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{new_id()}"[:80]
         self.lease_seconds = float(runtime.settings.lease_seconds)
         self._claims: dict[int, Claim] = {}
@@ -137,10 +143,11 @@ class Crew:
             self._stopping.set()
             return 0.0
         if self._claims:
+            self._last_busy = time.monotonic()
             return POLL_SECONDS
         due = claims.seconds_to_next()
         if due is None or due > LONGEST_LINGER:
-            return None
+            return POLL_SECONDS if time.monotonic() - self._last_busy < self._stay else None
         # Due and not claimed means that its provider is at its limit, or pauses.
         return min(due, POLL_SECONDS) or POLL_SECONDS
 

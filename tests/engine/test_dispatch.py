@@ -118,7 +118,7 @@ def test_redis_holds_nothing_but_wake_ups(ann: Member) -> None:
     stored = b"".join(runtime.redis.dump(key) or b"" for key in runtime.redis.scan_iter())
     assert b"only the database" not in stored
     (job,) = dispatch.queue().get_jobs()
-    assert (job.func_name, job.args, job.kwargs) == (dispatch.TASK, [], {})
+    assert (job.func_name, job.args, job.kwargs) == (dispatch.TASK, [], {"stay": dispatch.STAY_SECONDS})
     assert (job.timeout, job.retries_left) == (-1, None)
 
 

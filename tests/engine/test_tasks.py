@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
 from sqlalchemy import select
 
-from imagegen.extensions import db, runtime
+from imagegen.engine import tasks
+from imagegen.extensions import db, in_app_context, runtime
 from imagegen.models import Attempt, Event, Image, Job, Reservation, Shot, organisation_scope
 from tests.engine.conftest import Work
 from tests.engine.invariants import check_invariants
@@ -63,3 +67,30 @@ def test_a_picture_lies_in_its_organisations_and_its_persons_folder(ann: Member,
     assert image.sha256 in image.file_key
     assert image.received_sha256 in image.received_key
     assert job.prompt.split()[0] not in image.file_key
+
+
+def test_a_task_stays_for_what_is_asked_for_soon_after(ann: Member) -> None:
+    first = submit(ann, prompt="amber dunes")
+    later: list[Job] = []
+    asking = threading.Thread(target=in_app_context(lambda: _ask_after(ann, first, later)))
+    asking.start()
+    tasks.work(stay=3)
+    asking.join()
+
+    with organisation_scope(ann.organisation_id):
+        assert db.session.scalars(select(Job.status).where(Job.id == later[0].id)).one() == "succeeded"
+
+
+def _ask_after(ann: Member, first: Job, later: list[Job]) -> None:
+    """Ask for a picture as soon as there is nothing left to do."""
+    with organisation_scope(ann.organisation_id):
+        while db.session.scalars(select(Job.status).where(Job.id == first.id)).one() != "succeeded":
+            db.session.rollback()
+            time.sleep(0.02)
+    later.append(submit(ann, prompt="violet waves"))
+
+
+def test_a_task_that_finds_nothing_to_do_does_not_stay(ann: Member) -> None:
+    began = time.monotonic()
+    tasks.work(stay=60)
+    assert time.monotonic() - began < 30
