@@ -83,7 +83,7 @@ def _parameter(parameter: Schema) -> dict[str, Any]:
 
 def _answer(status: str, answer: Schema, responses: Schema) -> dict[str, Any]:
     answer = responses[answer["$ref"].rsplit("/", 1)[-1]] if "$ref" in answer else answer
-    content_type, media = next(iter(answer["content"].items()))
+    content_type, media = next(iter(answer.get("content", {}).items()), ("", {}))
     return {
         "status": status,
         "text": prose(answer["description"]),

@@ -104,10 +104,9 @@ class Answers(Answer):
     def generate_spec(self, naming_strategy: Any = None) -> Schema:
         """Return the operation's `responses`."""
         schema = {"schema": {"$ref": f"#/components/schemas/{self._body.__name__}"}} if self._body else {}
-        success: Schema = {
-            "description": self._description,
-            "content": dict.fromkeys(self._content_types, schema),
-        }
+        success: Schema = {"description": self._description}
+        if self._content_types:
+            success["content"] = dict.fromkeys(self._content_types, schema)
         if self._headers:
             success["headers"] = {
                 name: {"description": text, "schema": {"type": "string"}} for name, text in self._headers.items()
