@@ -49,9 +49,8 @@ def run() -> list[Row]:
 
 def _by_studio(visitor: Visitor, service: Service) -> Times:
     fields = {"model": "openai:gpt-image-2", "prompt": str(WISH["prompt"]), "width": "1024", "height": "1024"}
-    began_at = visitor.generate(**fields, variants="1")
-    sign_at = visitor.wait_for('data-state="running"')
-    seen_at = visitor.wait_for('data-state="succeeded"')
+    began_at, job_id = visitor.generate(**fields, variants="1")
+    sign_at, seen_at = visitor.follow(job_id)
     call = service.last()
     return Times(
         called=1000 * (call["arrived_at"] - began_at),

@@ -13,6 +13,7 @@ import requests
 
 from tests.running_studio import Studio
 
+_JOB = re.compile(r'id="job-([0-9a-f-]{36})"')
 _TOKEN = re.compile(r'name="csrf_token"[^>]*value="([^"]+)"')
 
 
@@ -26,7 +27,8 @@ class Visitor:
         self._csrf = self._token("/generate")
         self._messages: Queue[tuple[float, str]] = Queue()
         threading.Thread(target=self._listen, daemon=True).start()
-        self.wait_for("retry:", within=10)
+        # The first message only says how to come back: the stream is open.
+        self._next(time.monotonic() + 10)
 
     def _token(self, path: str) -> str:
         page = self._session.get(self._url + path, timeout=20)
@@ -52,20 +54,29 @@ class Visitor:
                     self._messages.put((time.monotonic(), "".join(lines)))
                     lines.clear()
 
-    def wait_for(self, text: str, within: float = 30.0) -> float:
-        """Return when the next message that contains `text` had come; earlier ones are passed over."""
+    def follow(self, job_id: str, within: float = 30.0) -> tuple[float, float]:
+        """Return when the first message about a job had come, and when the one with its picture."""
+        first_at = 0.0
         until = time.monotonic() + within
         while True:
-            try:
-                came_at, message = self._messages.get(timeout=until - time.monotonic())
-            except (Empty, ValueError):
-                raise TimeoutError(f"no message has {text!r}") from None
-            if text in message:
-                return came_at
+            came_at, message = self._next(until)
+            if job_id in message:
+                first_at = first_at or came_at
+                if 'data-state="succeeded"' in message:
+                    return first_at, came_at
 
-    def generate(self, **fields: str) -> float:
-        """Send the generator's form as its script does, and return when it left."""
+    def _next(self, until: float) -> tuple[float, str]:
+        try:
+            return self._messages.get(timeout=max(0.0, until - time.monotonic()))
+        except Empty:
+            raise TimeoutError("the page's stream said nothing for too long") from None
+
+    def generate(self, **fields: str) -> tuple[float, str]:
+        """Send the generator's form as its script does; return when it left, and the job's id."""
         headers = {"X-CSRFToken": self._csrf, "HX-Request": "true", "HX-Request-Type": "partial"}
         began_at = time.monotonic()
-        self._session.post(f"{self._url}/generate", data=fields, headers=headers, timeout=20).raise_for_status()
-        return began_at
+        answer = self._session.post(f"{self._url}/generate", data=fields, headers=headers, timeout=20)
+        answer.raise_for_status()
+        found = _JOB.search(answer.text)
+        assert found, "the answer has no job"
+        return began_at, found[1]
