@@ -10,11 +10,21 @@ from imagegen.core.money import Micro
 from imagegen.engine import attempts, claims, states
 from imagegen.engine.claims import Claim
 from imagegen.extensions import db
-from imagegen.models import Attempt, Job, LedgerEntry, Reservation, UnitOfWork, system_scope, writes
+from imagegen.models import (
+    Attempt,
+    Job,
+    LedgerEntry,
+    Membership,
+    Reservation,
+    UnitOfWork,
+    system_scope,
+    unit_of_work,
+    writes,
+)
 from imagegen.models.budgets import BudgetPeriod, reservation_periods
 from imagegen.models.states import AttemptStatus, ReservationStatus, ShotStatus
 from imagegen.services import ledger
-from tests.models.rows import Member, submit
+from tests.models.rows import Member, add_member, submit
 
 MODEL = "gpt-image-1-mini"
 EACH: Micro = 11_002
@@ -25,6 +35,14 @@ def ask(member: Member, *, n: int = 1, **wishes: object) -> Job:
     """Submit a job that costs EACH a picture."""
     wanted = {"provider": "openai", "model": MODEL, "quality": "medium", "size": "1024x1024", "prompt": "x"}
     return submit(member, n=n, **(wanted | wishes))
+
+
+def colleague(member: Member, name: str) -> Member:
+    """Return somebody else in the organisation of `member`."""
+    other = add_member(name, f"{name}'s own")
+    with unit_of_work() as uow:
+        uow.add(Membership(user_id=other.user_id, organisation_id=member.organisation_id, role="editor"))
+    return Member(other.user_id, member.organisation_id)
 
 
 def take() -> Claim:

@@ -16,14 +16,14 @@ from imagegen.core.errors import Conflict, NotFound, StudioError
 from imagegen.core.money import Micro
 from imagegen.engine import control
 from imagegen.extensions import db, in_app_context, runtime
-from imagegen.models import Event, Job, Membership, Organisation, organisation_scope, system_scope, unit_of_work
+from imagegen.models import Event, Job, Organisation, organisation_scope, system_scope, unit_of_work
 from imagegen.models.budgets import BudgetPeriod, Per
 from imagegen.services import budgets, generation
 from imagegen.services.audit import COMMAND_LINE
 from imagegen.services.budget_periods import BudgetExceeded
 from imagegen.services.budgets import Step
 from tests.models.rows import Member, add_member
-from tests.money.books import EACH, ask, check_books, fail, settle, take, the_period
+from tests.money.books import EACH, ask, check_books, colleague, fail, settle, take, the_period
 
 pytestmark = pytest.mark.usefixtures("everything")
 
@@ -159,7 +159,7 @@ def test_what_is_free_is_drawn_when_nothing_is_left(amy: Member) -> None:
 
 
 def test_a_person_s_budget_binds_them_alone(amy: Member) -> None:
-    bea = _colleague(amy, "bea")
+    bea = colleague(amy, "bea")
     budget(amy, EACH, own=True)
     ask(amy)
     with pytest.raises(BudgetExceeded, match=r"^Your budget"):
@@ -221,7 +221,7 @@ def test_an_admin_s_consent_raises_this_month_alone(amy: Member) -> None:
 def test_nobody_asks_for_more_in_a_colleague_s_budget(amy: Member) -> None:
     public_id = budget(amy, EACH, own=True)
     with pytest.raises(NotFound):
-        budgets.ask(user_id=_colleague(amy, "bea").user_id, public_id=public_id, amount=EACH)
+        budgets.ask(user_id=colleague(amy, "bea").user_id, public_id=public_id, amount=EACH)
 
 
 def test_a_removed_budget_holds_nothing_back(amy: Member) -> None:
@@ -377,13 +377,6 @@ def test_planning_alone_holds_nothing(amy: Member) -> None:
     request = generation.GenerationRequest(prompt="x", provider="openai", n=5)
     generation.plan(request)
     assert amounts() == (0, 0, 0)
-
-
-def _colleague(member: Member, name: str) -> Member:
-    other = add_member(name, "Elsewhere")
-    with unit_of_work() as uow:
-        uow.add(Membership(user_id=other.user_id, organisation_id=member.organisation_id, role="editor"))
-    return Member(other.user_id, member.organisation_id)
 
 
 def _move_to(member: Member, zone: str) -> None:

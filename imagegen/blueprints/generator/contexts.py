@@ -256,8 +256,9 @@ def _of_budgets(plan: generation.Plan, wanted: GenerationRequest, form: MultiDic
             "url": url_for("budgets.ask", budget_id=verdict.refusal.budget_id),
             "micro": budgets.short_of(verdict.standing, cost),
         }
-        if verdict.refusal and plan.estimate is not None and who.may(Right.CREATE)
+        if verdict.refusal and plan.estimate is not None and not who.may(Right.MANAGE_BUDGETS)
         else None,
+        "raise_url": url_for("budgets.page") if verdict.refusal and who.may(Right.MANAGE_BUDGETS) else None,
     }
 
 
