@@ -156,13 +156,16 @@ class Hub:
         while not self._closed:
             try:
                 self._hear()
-            except RedisError as error:
-                log.warning("hub.redis_unreachable", error=str(error))
-            except Exception:
+            except Exception as error:
                 # Whatever it is, open pages must not wait for a restart of the server.
-                log.exception("hub.failed")
-            if not self._closed:
+                self._note(error)
                 time.sleep(ASK_SECONDS)
+
+    def _note(self, error: Exception) -> None:
+        if isinstance(error, RedisError):
+            log.warning("hub.redis_unreachable", error=str(error))
+        elif not self._closed:
+            log.error("hub.failed", exc_info=error)
 
     def _hear(self) -> None:
         with self.app.app_context(), runtime.redis.pubsub() as pubsub:

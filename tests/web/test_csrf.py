@@ -80,14 +80,17 @@ def test_every_change_by_a_browser_needs_it(app: Flask, ann: Person) -> None:
     for rule in app.url_map.iter_rules():
         call = CALLS[rule.endpoint]
         if "POST" in rule.methods and call.needs != GONE:
-            path = call.path.format_map(dict.fromkeys(ids(), "01a1fd00-0000-7000-8000-000000000000"))
+            path = call.path.format_map(Anything())
             sent = {"data": call.form} if call.json is None else {"json": call.json}
             refused = 403 if call.needs == "operate" else 400
             assert ann.client.post(path, **sent).status_code == refused, rule.endpoint
 
 
-def ids() -> set[str]:
-    return {"job", "image", "running", "failed", "unknown", "shot", "person", "invitation", "token", "session"}
+class Anything(dict[str, str]):
+    """Fills every place of a path with the same id."""
+
+    def __missing__(self, key: str) -> str:
+        return "01a1fd00-0000-7000-8000-000000000000"
 
 
 def test_a_program_with_a_token_needs_none(app: Flask, ann: Person) -> None:
@@ -107,7 +110,7 @@ def test_reading_changes_nothing(app: Flask, ann: Person, made: Made) -> None:
     for rule in app.url_map.iter_rules():
         call = CALLS[rule.endpoint]
         if "GET" in rule.methods and call.needs != GONE:
-            path = call.path.format_map(dict.fromkeys(ids(), made.job) | {"image": made.images[0]}).partition("?")[0]
+            path = call.path.format_map(Anything(job=made.job, image=made.images[0])).partition("?")[0]
             query = {"prompt": "x", "organisation": "x", "favourite": "1", "name": "x", "idempotency_key": made.job}
             for method in ("GET", "HEAD"):
                 ann.client.open(path, method=method, query_string=query).close()
@@ -125,7 +128,7 @@ def rows() -> dict[str, list[tuple[object, ...]]]:
 
 
 def test_an_address_that_changes_things_is_not_read(app: Flask, ann: Person) -> None:
-    rules = list(app.url_map.iter_rules())
+    rules = [rule for rule in app.url_map.iter_rules() if "<path:" not in rule.rule]
     reads = {rule.rule for rule in rules if "GET" in rule.methods}
     for rule in rules:
         if "POST" in rule.methods and rule.rule not in reads and not rule.rule.startswith("/api/"):
