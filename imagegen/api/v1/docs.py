@@ -83,7 +83,8 @@ def _parameter(parameter: Schema) -> dict[str, Any]:
 
 def _answer(status: str, answer: Schema, responses: Schema) -> dict[str, Any]:
     answer = responses[answer["$ref"].rsplit("/", 1)[-1]] if "$ref" in answer else answer
-    content_type, media = next(iter(answer.get("content", {}).items()), ("", {}))
+    content: dict[str, Schema] = answer.get("content", {})
+    content_type, media = next(iter(content.items()), ("", {}))
     return {
         "status": status,
         "text": prose(answer["description"]),
