@@ -30,7 +30,7 @@ OUT = ROOT / "screenshots"
 README = ROOT / "docs" / "img"
 WIDTHS = {360: 780, 768: 1024, 1440: 900}
 SCHEMES: tuple[Scheme, ...] = ("light", "dark")
-IN_README = {"generate-1440-light": "create-light", "library-1440-dark": "library-dark"}
+IN_README = {"generate-local-1440-light": "create-light", "library-1440-dark": "library-dark"}
 PICTURES_TO_COME = """() => [...document.images].filter((image) =>
   !image.complete && image.checkVisibility() && image.getBoundingClientRect().top < innerHeight).length"""
 WHOLE_HEIGHT = "() => document.documentElement.scrollHeight"
@@ -109,6 +109,7 @@ def pages(jobs: dict[str, Any]) -> dict[str, Shown]:
     done = f"/jobs/{jobs['done']['id']}"
     return {
         "generate": Shown("/generate", whole=False),
+        "generate-local": Shown("/generate?model=local:local-studio", whole=False),
         "generate-models": Shown("/generate", prepare=_open_models, whole=False),
         "generate-options": Shown("/generate?model=openai:gpt-image-2", prepare=_open_options, whole=False),
         "jobs": Shown("/jobs"),
