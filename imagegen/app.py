@@ -50,7 +50,11 @@ def _configure_settings(app: Flask, settings: Settings) -> None:
         SECRET_KEY=settings.secret_key.get_secret_value(),
         TRUSTED_HOSTS=list(settings.trusted_hosts) or None,
         SQLALCHEMY_DATABASE_URI=settings.database_url,
-        SQLALCHEMY_ENGINE_OPTIONS={"pool_size": settings.shots_per_worker + 4, "max_overflow": 20},
+        SQLALCHEMY_ENGINE_OPTIONS={
+            "pool_size": settings.shots_per_worker + 4,
+            "max_overflow": 20,
+            "hide_parameters": True,
+        },
         SESSION_COOKIE_NAME="__Host-studio" if secure else "studio",
         SESSION_COOKIE_SECURE=secure,
         SESSION_COOKIE_HTTPONLY=True,
@@ -72,7 +76,7 @@ def _configure_settings(app: Flask, settings: Settings) -> None:
 
 
 def _configure_logs(app: Flask, settings: Settings) -> None:
-    logs.configure(settings.log_level)
+    logs.configure(settings.log_level, hidden=logs.secrets_of(settings))
     logs.init_app(app)
 
 

@@ -5,15 +5,37 @@ from __future__ import annotations
 import logging
 import sys
 from typing import TextIO
+from urllib.parse import unquote, urlsplit
 
 import structlog
 from flask import Flask, request
+from pydantic import SecretStr
 
 from imagegen.core.ids import new_id
+from imagegen.settings import Settings
+
+_MASK = "********"
+_SHORTEST = 6
+"""A secret that is shorter would hide parts of ordinary words."""
+
+
+def secrets_of(settings: Settings) -> tuple[str, ...]:
+    """Return what must stand in no line: secret settings, and the passwords within addresses; the longest first."""
+    values = [getattr(settings, name) for name in type(settings).model_fields]
+    secrets = {value.get_secret_value() for value in values if isinstance(value, SecretStr)}
+    passwords = {urlsplit(value).password or "" for value in values if isinstance(value, str) and "://" in value}
+    secrets |= passwords | {unquote(password) for password in passwords}
+    secrets |= {repr(secret)[1:-1] for secret in secrets}  # as values stand in a line
+    return tuple(sorted((secret for secret in secrets if len(secret) >= _SHORTEST), key=len, reverse=True))
 
 
 class _Lines(logging.Formatter):
-    """Our own lines as they are; those of libraries with a name before them. Newlines never begin a new line."""
+    """Our own lines as they are; those of libraries with a name before them. Newlines never begin a new line.
+
+    What a library puts into the text of its error is not ours to choose: secrets are taken out last.
+    """
+
+    hidden: tuple[str, ...] = ()
 
     def format(self, record: logging.LogRecord) -> str:
         line = super().format(record)
@@ -22,6 +44,8 @@ class _Lines(logging.Formatter):
             if record.name.startswith("imagegen")
             else f"level='{record.levelname.lower()}' {record.name}: {line}"
         )
+        for secret in self.hidden:
+            line = line.replace(secret, _MASK)
         return line.replace("\r", "\\r").replace("\n", "\\n")
 
 
@@ -30,7 +54,8 @@ class _Stderr(logging.StreamHandler[TextIO]):
 
     def __init__(self) -> None:
         logging.Handler.__init__(self)
-        self.setFormatter(_Lines())
+        self.lines = _Lines()
+        self.setFormatter(self.lines)
 
     @property
     def stream(self) -> TextIO:  # type: ignore[override]
@@ -40,12 +65,16 @@ class _Stderr(logging.StreamHandler[TextIO]):
         """Do without the line."""
 
 
-def configure(level: str) -> None:
-    """Write log lines as `key=value` to stderr; newlines within values are escaped, so none can be forged."""
+def configure(level: str, *, hidden: tuple[str, ...] = ()) -> None:
+    """Write log lines as `key=value` to stderr; newlines within values are escaped, so none can be forged.
+
+    What is `hidden` stands in none of them.
+    """
     root = logging.getLogger()
     root.setLevel(level)
-    if not any(isinstance(handler, _Stderr) for handler in root.handlers):
-        root.addHandler(_Stderr())
+    handlers = [handler for handler in root.handlers if isinstance(handler, _Stderr)] or [_Stderr()]
+    root.addHandler(handlers[0])
+    handlers[0].lines.hidden = hidden
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
