@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Select, insert, select
 
+from imagegen.core.text import N_
 from imagegen.extensions import db, runtime
 from imagegen.models import (
     ApiToken,
@@ -44,7 +45,7 @@ class Actor:
         return replace(self, organisation_id=organisation_id)
 
 
-COMMAND_LINE = Actor(is_operator=True, address="command line")
+COMMAND_LINE = Actor(is_operator=True, address=str(N_("command line")))
 """Whoever may run commands on the studio's machine may do everything."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from babel.dates import format_date
 from flask import Flask
 
 from imagegen.app import create_app
@@ -41,7 +42,7 @@ def test_every_model_is_shown_with_price_date_and_source(operator: Person) -> No
         assert f'aria-label="{offer.spec.label}"' in page
     assert "$0.011" in page
     assert "OpenAI&#39;s price page." in page
-    assert "Checked 2026-11-20." in page
+    assert "Checked November 20, 2026." in page
 
 
 def test_a_model_without_a_price_is_marked(operator: Person, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,7 +61,7 @@ def test_an_operator_s_price_holds_at_once_in_every_process(operator: Person, se
         assert estimate() == 500_000
     page = operator.client.get("/admin/prices").text
     assert "our contract" in page
-    assert f"Checked {now().date()}." in page
+    assert f"Checked {format_date(now().date(), 'long', locale='en')}." in page
 
     operator.post(f"{PAGE}/restore")
     assert estimate() == EACH

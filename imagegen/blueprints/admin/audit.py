@@ -21,6 +21,7 @@ from imagegen.services import audit
 from imagegen.services.audit import Entry, Filter
 from imagegen.web import access, auth, sheets
 from imagegen.web.htmx import page
+from imagegen.web.language import said
 
 _FIELDS = ("person", "action", "from", "to")
 
@@ -109,7 +110,7 @@ def _entry(entry: Entry) -> dict[str, Any]:
         "what": audit_words.action(row.action),
         "target": entry.target or "",
         "details": audit_words.details(row.facts),
-        "address": row.address,
+        "address": said(row.address),
         "organisation": entry.organisation or "",
     }
 

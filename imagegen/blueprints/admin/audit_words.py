@@ -9,7 +9,7 @@ from imagegen.core.text import N_
 from imagegen.models.audit import Action
 from imagegen.web.filters import ROLE_NAMES
 from imagegen.web.language import said
-from imagegen.web.words import money
+from imagegen.web.words import money, scope
 
 ACTIONS: Mapping[Action, str] = {
     Action.SIGNED_IN: N_("Signed in"),
@@ -82,6 +82,8 @@ def _value(name: str, value: Any) -> str:
         return joint.join(_value(name, each) for each in value)
     if name == "role":
         return said(ROLE_NAMES.get(str(value), str(value)))
+    if name == "scopes":
+        return scope(str(value))
     if name == "usd_micro" and value is not None:
         return money(int(value))
     return "-" if value is None else str(value)

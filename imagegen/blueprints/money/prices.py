@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext
+from flask_babel import format_date, gettext
 
 from imagegen.core.errors import NotFound, StudioError
 from imagegen.core.money import from_usd, read_usd, to_usd
@@ -35,8 +36,8 @@ TOKENS: Mapping[str, str] = {
 @access.operating
 def page() -> ResponseReturnValue:
     """Show the prices of all models."""
-    models = [_shown(offer.spec, offer.provider.label) for offer in runtime.providers.models()]
-    return render("money/prices.html", models=models, as_of=runtime.prices.as_of.isoformat())
+    models = [_shown(offer.spec, said(offer.provider.label)) for offer in runtime.providers.models()]
+    return render("money/prices.html", models=models, as_of=format_date(runtime.prices.as_of, "long"))
 
 
 @blueprint.get("/<provider>/<path:model>")
@@ -89,12 +90,13 @@ def _shown(spec: ModelSpec, provider: str) -> dict[str, Any]:
         "known": found["known"],
         "free": found.get("free", False),
         "own": runtime.price_book.overridden(spec.provider, spec.id),
-        "checked": found.get("checked", ""),
-        "source": found.get("source", ""),
+        "checked": format_date(date.fromisoformat(found["checked"]), "long") if found.get("checked") else "",
+        "source": said(found.get("source", "")),
         "derived": found.get("derived", False),
         "rows": rows,
         "tokens": [
-            {"name": said(TOKENS[name]), "usd": usd} for name, usd in found.get("tokens_per_million", {}).items()
+            {"name": said(TOKENS[name]), "usd": money(from_usd(usd))}
+            for name, usd in found.get("tokens_per_million", {}).items()
         ],
         "edit_url": url_for("prices.edit", provider=spec.provider, model=spec.id),
     }
@@ -114,7 +116,7 @@ def _sizes(spec: ModelSpec) -> list[str]:
 
 def _read(spec: ModelSpec) -> dict[str, Any]:
     """Return the prices in the form, as prices.yaml has them; raises StudioError for what is no amount."""
-    source = one_line(clean(request.form.get("source", "")), 300) or said(N_("An operator of this studio."))
+    source = one_line(clean(request.form.get("source", "")), 300) or str(N_("An operator of this studio."))
     if request.form.get("free"):
         return {"free": True, "source": source}
     price: dict[str, Any] = {"source": source, "per_image": {}}

@@ -135,7 +135,7 @@ def _line(name: str, line: Line) -> dict[str, str]:
 
 def _tables(found: Usage, *, everybody: bool) -> list[dict[str, Any]]:
     labels = {(offer.spec.provider, offer.spec.id): offer.spec.label for offer in runtime.providers.models()}
-    providers = {provider.id: provider.label for provider in runtime.providers.providers()}
+    providers = {provider.id: said(provider.label) for provider in runtime.providers.providers()}
     tables = [
         (gettext("Model"), [_line(labels.get(key, key[1]), line) for key, line in found.models.items()]),
         (gettext("Provider"), [_line(providers.get(key, key), line) for key, line in found.providers.items()]),
