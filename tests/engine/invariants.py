@@ -24,6 +24,7 @@ from imagegen.models import (
     attempt_shots,
     system_scope,
 )
+from imagegen.models.budgets import BudgetPeriod, reservation_periods
 from imagegen.models.states import JOB_ENDS, MOVES, SHOT_ENDS, ShotStatus, derive
 
 Row = TypeVar("Row")
@@ -90,14 +91,32 @@ def _check_claim(shot: Shot) -> None:
 def _check_reservations(shots: list[Shot]) -> None:
     """Hold money aside exactly as long as a shot's end is open, and end it once."""
     held = {row.shot_id: row for row in _all(Reservation)}
+    overruns = set(db.session.scalars(select(Event.shot_id).where(Event.type == "shot.overrun")))
     assert held.keys() == {shot.id for shot in shots}
     for shot in shots:
         row = held[shot.id]
         assert (row.status != "held") == (shot.status in SHOT_ENDS), (row.status, shot.status)
         assert (row.ended_at is not None) == (row.status != "held")
         assert row.posted_micro is None or row.status == "posted"
-        if row.posted_micro is not None and row.amount_micro is not None:
-            assert row.posted_micro <= row.amount_micro
+        overrun = None not in (row.posted_micro, row.amount_micro) and row.posted_micro > row.amount_micro
+        assert overrun == (shot.id in overruns), "what cost more than was set aside is said with an event"
+    _check_budgets()
+
+
+def _check_budgets() -> None:
+    """Hold every period to what the reservations counted in it say, and a hard one to its cap."""
+    counted = defaultdict(list)
+    pairs = select(reservation_periods.c.period_id, Reservation).join(
+        Reservation, Reservation.id == reservation_periods.c.reservation_id
+    )
+    for period_id, row in db.session.execute(pairs):
+        counted[period_id].append(row)
+    for period in _all(BudgetPeriod):
+        rows = counted[period.id]
+        assert period.reserved_micro == sum(row.amount_micro or 0 for row in rows if row.status == "held")
+        assert period.spent_micro == sum(row.posted_micro or 0 for row in rows)
+        allowed = period.cap_micro + period.granted_micro + period.over_micro
+        assert not period.hard or period.spent_micro + period.reserved_micro <= allowed
 
 
 def _check_ledger(jobs: list[Job]) -> None:

@@ -8,14 +8,16 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from flask import Flask
 from sqlalchemy import event, select
 
 from imagegen.core.clock import now
 from imagegen.extensions import db
 from imagegen.models import AuditEntry, Job, organisation_scope, system_scope
 from imagegen.models.budgets import BudgetPeriod, Per
-from imagegen.services import budgets
+from imagegen.services import budgets, jobs
 from imagegen.services.audit import COMMAND_LINE
+from imagegen.web import live
 from tests.conftest import MakePerson, Person
 from tests.models.rows import Member
 from tests.money.books import EACH, MODEL, ask, settle, take
@@ -81,6 +83,17 @@ def test_the_meter_costs_a_page_one_query(ann: Person) -> None:
     ann.client.get("/library")
 
     assert sum("FROM budgets" in statement for statement in asked) == 1
+
+
+def test_the_meter_of_an_open_page_moves_with_what_happens(app: Flask, ann: Person) -> None:
+    budget(ann, 10 * EACH)
+    spend(ann, 8 * EACH)
+    with app.test_request_context(), organisation_scope(ann.organisation.id):
+        streamed = live.pieces(jobs.events_after(seq=0), user_id=ann.user.id)
+        for_everybody = live.pieces(jobs.events_after(seq=0), user_id=None)
+
+    assert 'hx-swap-oob="outerMorph" data-level="warn"' in meter(streamed)
+    assert 'id="meter"' not in for_everybody
 
 
 # Asking for pictures
