@@ -62,13 +62,22 @@ class UnitOfWork(Session):
             function()
 
 
+def _let_go_of_reader() -> None:
+    """Give the reader's connection back: enough who hold a first and wait for a second wait for ever.
+
+    What it has read stays as it is, so that nothing is read again, on a second connection, while the writer is open.
+    """
+    reader = db.session()
+    reader.expire_on_commit = False
+    reader.commit()
+
+
 @contextmanager
 def unit_of_work() -> Iterator[UnitOfWork]:
     """Open a transaction that writes; committed at the end, rolled back on an exception, never nested."""
     if _open.get():
         raise RuntimeError("a unit of work was opened within another: pass the outer one on")
-    # Reader and writer would hold two connections: enough who hold a first and wait for a second wait for ever.
-    db.session.rollback()
+    _let_go_of_reader()
     token = _open.set(True)
     uow = UnitOfWork(db.engine)
     try:

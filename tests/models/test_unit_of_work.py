@@ -113,6 +113,42 @@ def test_writers_wait_for_each_other_and_lose_nothing(app: Flask) -> None:
     assert db.session.get_one(Organisation, member.organisation_id).settings == {"count": 30}
 
 
+class TestWithEveryConnectionTaken:
+    """As many readers as there are connections, all of whom then write."""
+
+    CONNECTIONS = 25
+
+    @pytest.fixture
+    def settings_values(self) -> dict[str, object]:
+        """The smallest pool: five connections, and twenty more when they are wanted."""
+        return {"shots_per_worker": 1}
+
+    def test_whoever_has_read_and_then_writes_waits_for_nobody_who_does_the_same(self, app: Flask) -> None:
+        assert db.engine.pool.size() + db.engine.pool._max_overflow == self.CONNECTIONS
+        start = threading.Barrier(self.CONNECTIONS)
+
+        def read_and_write(number: int) -> None:
+            names()
+            start.wait()
+            with unit_of_work() as uow:
+                uow.add(Organisation(name=str(number)))
+
+        with ThreadPoolExecutor(self.CONNECTIONS) as pool:
+            list(pool.map(in_app_context(read_and_write), range(self.CONNECTIONS)))
+
+        assert len(names()) == self.CONNECTIONS
+
+
+def test_what_was_read_before_can_be_used_while_writing_without_reading_it_again(app: Flask) -> None:
+    member = add_member()
+    place = db.session.get_one(Organisation, member.organisation_id)
+    with unit_of_work() as uow:
+        uow.get_one(Organisation, place.id).name = place.name + " and more"
+        assert not db.session.in_transaction()
+
+    assert place.name == "One and more"
+
+
 def test_what_waits_for_the_commit_is_called_after_it_in_order_and_can_read_and_write(app: Flask) -> None:
     heard: list[object] = []
     with unit_of_work() as uow:
