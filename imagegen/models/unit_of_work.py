@@ -86,8 +86,9 @@ def unit_of_work() -> Iterator[UnitOfWork]:
             uow.finish()
     finally:
         _open.reset(token)
-    # The reader's snapshot is older than what was just written; its next read begins a new one.
+    # What the reader knows is older than what was just written; its next read begins a new snapshot.
     db.session.rollback()
+    db.session.expire_all()
     uow.tell()
 
 

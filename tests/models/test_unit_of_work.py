@@ -144,7 +144,7 @@ def test_what_was_read_before_can_be_used_while_writing_without_reading_it_again
     place = db.session.get_one(Organisation, member.organisation_id)
     with unit_of_work() as uow:
         uow.get_one(Organisation, place.id).name = place.name + " and more"
-        assert not db.session.in_transaction()
+        assert not db.session().in_transaction()
 
     assert place.name == "One and more"
 
