@@ -1,7 +1,8 @@
 """The words of the studio: gathered from the source, merged into each language's catalogue, compiled.
 
 `make messages` runs all three steps and says what is left to translate. Run twice, the second run changes nothing:
-catalogues hold no dates of runs and no line numbers.
+catalogues hold no dates of runs and no line numbers. A new language begins as an empty
+`imagegen/translations/<code>/LC_MESSAGES/messages.po` and a line in `imagegen.web.language.LANGUAGES`.
 """
 
 from __future__ import annotations
