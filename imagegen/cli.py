@@ -51,14 +51,11 @@ def config() -> None:
 @click.option("--name", default="", help="What to call the person.")
 def create_user(email: str, organisation: str, role: str, name: str) -> None:
     """Make a person; the password is read from standard input."""
-    if sys.stdin.isatty():
-        password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
-    else:
-        password = sys.stdin.readline().rstrip("\n")
     try:
+        setup.from_settings()
         person = accounts.create_user(
             email=email,
-            password=password,
+            password=_password(),
             organisation=organisation,
             role=role,
             name=name,
@@ -67,6 +64,15 @@ def create_user(email: str, organisation: str, role: str, name: str) -> None:
     except StudioError as error:
         raise click.ClickException(error.message) from None
     click.echo(f"Made {person.email} {person.public_id}")
+
+
+def _password() -> str:
+    if sys.stdin.isatty():
+        return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
+    try:
+        return sys.stdin.readline().rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise click.ClickException("The password on standard input is not text in UTF-8.") from None
 
 
 @users.command("disable")
@@ -181,6 +187,7 @@ def _expiry(text: str | None) -> datetime | None:
     if found := _LIFETIME.fullmatch(text):
         return now() + timedelta(**{_UNITS[found[2]]: int(found[1])})
     try:
-        return datetime.fromisoformat(text).replace(tzinfo=UTC)
+        moment = datetime.fromisoformat(text)
     except ValueError:
         raise click.BadParameter("use a day like 2027-01-31 or a time like 90d", param_hint="--expires") from None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
