@@ -9,7 +9,6 @@ from imagegen.models.columns import Sentence, UtcDateTime
 from imagegen.models.connection import WRITES
 from imagegen.models.triggers import install
 
-
 STORED_AS = {UtcDateTime: "sa.DateTime(timezone=True)", Sentence: "sa.Text()"}
 
 

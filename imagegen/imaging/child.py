@@ -124,9 +124,7 @@ def _perform(name: str, task: Task | None, params: dict[str, Any]) -> tuple[dict
     except StudioError as error:
         return _refusal(error), True
     except MemoryError:
-        return _refusal(
-            errors.TooManyPixels(N_("The picture needs more memory than the studio allows."))
-        ), False
+        return _refusal(errors.TooManyPixels(N_("The picture needs more memory than the studio allows."))), False
     except OSError as error:
         if error.errno in _SPACE_ERRORS:
             return _refusal(errors.NoSpace()), True

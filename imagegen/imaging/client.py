@@ -21,9 +21,7 @@ class PoolClient:
         self.socket_path = Path(socket_path)
         protocol.check_socket_path(self.socket_path)
 
-    def run(
-        self, task: str, /, timeout: float = 20.0, *, wait: float = 30.0, **params: Any
-    ) -> dict[str, Any]:
+    def run(self, task: str, /, timeout: float = 20.0, *, wait: float = 30.0, **params: Any) -> dict[str, Any]:
         """Run `task` with `params` (JSON types and absolute paths) and return its answer.
 
         `timeout` is the task's own time in seconds; `wait` bounds the time before a child takes it, during

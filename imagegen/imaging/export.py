@@ -33,9 +33,7 @@ def encode(image: pyvips.Image, target: Format, packet: bytes | None, **options:
 def encode_like(picture: Picture, image: pyvips.Image, packet: bytes | None) -> bytes:
     """Return `image` in the format of `picture`, lossless if that was."""
     lossless = picture.format.name == "webp" and webp.is_lossless(picture.data)
-    options: dict[str, Any] = (
-        {"lossless": True} if lossless else {"Q": 95} if picture.format.name == "jpeg" else {}
-    )
+    options: dict[str, Any] = {"lossless": True} if lossless else {"Q": 95} if picture.format.name == "jpeg" else {}
     return encode(image, picture.format, packet, **options)
 
 

@@ -29,9 +29,7 @@ FORMATS: dict[str, Format] = {
     one.name: one
     for one in (
         Format("png", "PNG", "image/png", "png", "PNG", "pngload_buffer", png, (((0, png.SIGNATURE),),)),
-        Format(
-            "jpeg", "JPEG", "image/jpeg", "jpg", "JPEG", "jpegload_buffer", jpeg, (((0, b"\xff\xd8\xff"),),)
-        ),
+        Format("jpeg", "JPEG", "image/jpeg", "jpg", "JPEG", "jpegload_buffer", jpeg, (((0, b"\xff\xd8\xff"),),)),
         Format(
             "webp",
             "WebP",

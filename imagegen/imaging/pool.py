@@ -38,9 +38,7 @@ _PASSED_ON = (
 """What the pool may know of its owner's environment: no key and no password is among it."""
 
 
-def start_pool(
-    socket_path: Path, children: int, *, tasks_module: str = TASKS_MODULE
-) -> subprocess.Popen[bytes]:
+def start_pool(socket_path: Path, children: int, *, tasks_module: str = TASKS_MODULE) -> subprocess.Popen[bytes]:
     """Start a pool and return its master once it listens on `socket_path`.
 
     The master ends when its stdin closes, so it ends with whoever holds the returned object, however that
@@ -140,9 +138,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--children", type=int, default=2, help="number of processes that work")
     parser.add_argument("--tasks", default=TASKS_MODULE, help="module with the table TASKS")
     options = parser.parse_args(arguments)
-    logging.basicConfig(
-        level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
-    )
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     os.umask(0o077)
     os.environ["VIPS_CONCURRENCY"] = "1"
     Master(options.socket, options.children, options.tasks).run()

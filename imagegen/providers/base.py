@@ -228,9 +228,9 @@ class Provider(ABC):
             raise self._crashed(error) from error
         if len(result.images) != request.n:
             raise ProviderError(
-                N_(
-                    "{provider} sent another number of pictures ({got}) than it was asked for ({wanted})."
-                ).format(provider=self.label, wanted=request.n, got=len(result.images)),
+                N_("{provider} sent another number of pictures ({got}) than it was asked for ({wanted}).").format(
+                    provider=self.label, wanted=request.n, got=len(result.images)
+                ),
                 kind=ErrorKind.BAD_ANSWER,
                 outcome=Outcome.ACCEPTED,
                 request_id=result.request_id,
@@ -242,9 +242,7 @@ class Provider(ABC):
         """Return the error of a mistake in our own code: what was sent by then, nobody can tell."""
         log.error("provider.crashed", provider=self.id, error=type(error).__name__)
         return ProviderError(
-            N_("{provider} could not be used because of a mistake in the studio.").format(
-                provider=self.label
-            ),
+            N_("{provider} could not be used because of a mistake in the studio.").format(provider=self.label),
             kind=ErrorKind.INTERNAL,
             outcome=Outcome.REJECTED if self.built_in else Outcome.UNKNOWN,
         )

@@ -96,9 +96,7 @@ class OpenAIProvider(Provider):
     def __init__(self, config: ProviderConfig) -> None:
         super().__init__(config)
         self._base_url = config.base_url or OFFICIAL_BASE_URL
-        self._models = (
-            GPT_IMAGE_MODELS if is_official(self._base_url) else GPT_IMAGE_MODELS + COMPATIBLE_MODELS
-        )
+        self._models = GPT_IMAGE_MODELS if is_official(self._base_url) else GPT_IMAGE_MODELS + COMPATIBLE_MODELS
         self._lock = Lock()
         self._client: OpenAI | None = None
         self._process = 0

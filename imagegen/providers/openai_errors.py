@@ -165,9 +165,7 @@ def _region(refusal: Refusal) -> ProviderError:
 
 
 def _rate_limited(refusal: Refusal) -> ProviderError:
-    return refusal.error(
-        N_("OpenAI takes no more requests for the moment."), ErrorKind.RATE_LIMITED, retryable=True
-    )
+    return refusal.error(N_("OpenAI takes no more requests for the moment."), ErrorKind.RATE_LIMITED, retryable=True)
 
 
 def _nothing_there(refusal: Refusal) -> ProviderError:
@@ -178,9 +176,7 @@ def _nothing_there(refusal: Refusal) -> ProviderError:
 
 
 def _busy(refusal: Refusal) -> ProviderError:
-    return refusal.error(
-        N_("OpenAI could not take the request just now."), ErrorKind.UNAVAILABLE, retryable=True
-    )
+    return refusal.error(N_("OpenAI could not take the request just now."), ErrorKind.UNAVAILABLE, retryable=True)
 
 
 def _server_error(refusal: Refusal) -> ProviderError:

@@ -132,8 +132,7 @@ class LocalStorage(Storage):
         try:
             with os.scandir(self._root / folder) as found:
                 entries = {
-                    entry.name + "/" if entry.is_dir(follow_symlinks=False) else entry.name: entry
-                    for entry in found
+                    entry.name + "/" if entry.is_dir(follow_symlinks=False) else entry.name: entry for entry in found
                 }
         except (FileNotFoundError, NotADirectoryError):
             return

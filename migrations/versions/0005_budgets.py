@@ -26,7 +26,10 @@ def upgrade() -> None:
         sa.CheckConstraint("per IN ('month', 'day')", name=op.f("ck_budgets_per")),
         sa.CheckConstraint("cap_micro >= 0", name=op.f("ck_budgets_cap")),
         sa.ForeignKeyConstraint(
-            ["organisation_id"], ["organisations.id"], name=op.f("fk_budgets_organisation_id_organisations"), ondelete="CASCADE"
+            ["organisation_id"],
+            ["organisations.id"],
+            name=op.f("fk_budgets_organisation_id_organisations"),
+            ondelete="CASCADE",
         ),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_budgets_user_id_users"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_budgets")),
@@ -98,7 +101,10 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
         sa.ForeignKeyConstraint(
-            ["period_id"], ["budget_periods.id"], name=op.f("fk_reservation_periods_period_id_budget_periods"), ondelete="CASCADE"
+            ["period_id"],
+            ["budget_periods.id"],
+            name=op.f("fk_reservation_periods_period_id_budget_periods"),
+            ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("reservation_id", "period_id", name=op.f("pk_reservation_periods")),
     )

@@ -11,9 +11,7 @@ from tests.fakes.openai_contract import MODELS, answer_complaints, published
 from tests.fakes.openai_faults import FAULTS
 from tests.fakes.openai_server import OpenAIServer
 
-needs_contract = pytest.mark.skipif(
-    published() is None, reason="the published contract is not beside the project"
-)
+needs_contract = pytest.mark.skipif(published() is None, reason="the published contract is not beside the project")
 ANSWERED_BY_CONTRACT = sorted(
     name for name in FAULTS if name[:3] in ("400", "401", "403", "404", "429", "500", "503") and name != "502"
 )
@@ -28,9 +26,7 @@ def server():
 def post(server, key=None, **body):
     url = server.base_url + "/images/generations"
     headers = {"Authorization": f"Bearer {key or server.key}"}
-    return requests.post(
-        url, json={"model": MODELS[0], "prompt": "a cat", **body}, headers=headers, timeout=10
-    )
+    return requests.post(url, json={"model": MODELS[0], "prompt": "a cat", **body}, headers=headers, timeout=10)
 
 
 @needs_contract
@@ -90,9 +86,7 @@ def test_it_knows_its_key(server):
 
 
 def test_it_lists_models_with_the_day_they_end(server):
-    answer = requests.get(
-        server.base_url + "/models", headers={"Authorization": f"Bearer {server.key}"}, timeout=10
-    )
+    answer = requests.get(server.base_url + "/models", headers={"Authorization": f"Bearer {server.key}"}, timeout=10)
 
     ends = {model["id"]: model["shutdown_date"] for model in answer.json()["data"]}
     assert ends["gpt-image-1.5"] == "2026-12-01"

@@ -8,7 +8,7 @@ import pickle
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagegen.core.text import Message, N_, clean, one_line, translate
+from imagegen.core.text import N_, Message, clean, one_line, translate
 
 GERMAN = {
     "{model} draws at most {edge} pixels.": "{model} zeichnet höchstens {edge} Pixel.",

@@ -16,9 +16,7 @@ from imagegen.imaging.formats import FORMATS, recognise
 from imagegen.imaging.provenance import DigitalSourceType, Provenance, packet
 from tests.imaging import specimens
 
-PACKET = packet(
-    Provenance(DigitalSourceType.TRAINED_ALGORITHMIC_MEDIA, system="OpenAI", version="gpt-image-2")
-)
+PACKET = packet(Provenance(DigitalSourceType.TRAINED_ALGORITHMIC_MEDIA, system="OpenAI", version="gpt-image-2"))
 SAMPLES: dict[str, bytes] = {
     "png": specimens.encoded("png"),
     "png-palette": specimens.encoded("png", specimens.scene(mode="P")),
@@ -140,9 +138,7 @@ def test_the_first_bytes_tell_the_format(name: str) -> None:
 
 
 def test_frames_are_counted() -> None:
-    counts = {
-        name: FORMATS[name.split("-")[0]].container.parse(data).frames for name, data in SAMPLES.items()
-    }
+    counts = {name: FORMATS[name.split("-")[0]].container.parse(data).frames for name, data in SAMPLES.items()}
     assert {name for name, count in counts.items() if count > 1} == {
         "png-animated",
         "webp-animated",

@@ -89,9 +89,7 @@ def test_200_000_text_chunks_do_no_harm(pool: PoolClient, at: Write) -> None:
 
 
 @pytest.mark.parametrize("format", ["gif", "webp", "png"])
-def test_of_an_animation_the_first_frame_is_taken_and_it_is_told(
-    pool: PoolClient, at: Write, format: str
-) -> None:
+def test_of_an_animation_the_first_frame_is_taken_and_it_is_told(pool: PoolClient, at: Write, format: str) -> None:
     facts = facts_from_answer(pool.run("inspect", path=at(specimens.animation(format, 5))))
     assert (facts.width, facts.height, facts.is_animated) == (40, 30, True)
 
@@ -154,9 +152,7 @@ def test_a_missing_file_is_said(pool: PoolClient, tmp_path: Path) -> None:
 @pytest.mark.parametrize("format", ["png", "jpeg", "webp", "gif", "avif"])
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(where=st.floats(0.01, 0.999))
-def test_a_picture_cut_anywhere_is_refused(
-    pool: PoolClient, tmp_path: Path, format: str, where: float
-) -> None:
+def test_a_picture_cut_anywhere_is_refused(pool: PoolClient, tmp_path: Path, format: str, where: float) -> None:
     data = specimens.encoded(format)
     path = tmp_path / "cut"
     path.write_bytes(data[: int(len(data) * where)])
@@ -178,9 +174,7 @@ def test_changed_bytes_end_in_a_picture_or_a_refusal_and_never_in_a_crash(
         pool.run("inspect", timeout=5, path=path)
 
 
-def test_the_largest_picture_takes_less_than_300_megabytes(
-    owner: PoolOwner, pool: PoolClient, at: Write
-) -> None:
+def test_the_largest_picture_takes_less_than_300_megabytes(owner: PoolOwner, pool: PoolClient, at: Write) -> None:
     path = at(specimens.png_of(6_300, 6_300, colour=6))
     facts = facts_from_answer(pool.run("inspect", timeout=10, path=path))
     assert facts.width * facts.height > 39_000_000

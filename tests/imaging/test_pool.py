@@ -260,9 +260,7 @@ def test_the_pool_ends_when_its_owner_is_killed(folder: Path) -> None:
         "import sys, time; from pathlib import Path; from imagegen.imaging.pool import start_pool;"
         f"p = start_pool(Path(sys.argv[1]), 1, tasks_module={TASKS!r}); print(p.pid, flush=True); time.sleep(60)"
     )
-    owner = subprocess.Popen(
-        [sys.executable, "-c", code, str(folder / "s")], stdout=subprocess.PIPE, text=True
-    )
+    owner = subprocess.Popen([sys.executable, "-c", code, str(folder / "s")], stdout=subprocess.PIPE, text=True)
     assert owner.stdout is not None
     master = int(owner.stdout.readline())
     PoolClient(folder / "s").run("whoami")

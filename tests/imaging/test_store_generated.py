@@ -61,9 +61,7 @@ def difference(one: Image.Image, other: Image.Image) -> float:
 
 
 @pytest.mark.parametrize("format", ["png", "jpeg", "webp"])
-def test_the_file_has_the_providers_pixels_and_our_mark(
-    store: Callable[..., StoredPicture], format: str
-) -> None:
+def test_the_file_has_the_providers_pixels_and_our_mark(store: Callable[..., StoredPicture], format: str) -> None:
     data = specimens.encoded(format, specimens.scene(300, 200))
     stored = store(data)
     file = stored.file.path.read_bytes()
@@ -121,9 +119,7 @@ def test_renditions_are_upright(store: Callable[..., StoredPicture], orientation
     exif[0x0112] = orientation
     turned = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}
     upright = specimens.scene(96, 64)
-    stored = store(
-        specimens.encoded("jpeg", upright.transpose(turned[orientation]), exif=exif.tobytes(), quality=95)
-    )
+    stored = store(specimens.encoded("jpeg", upright.transpose(turned[orientation]), exif=exif.tobytes(), quality=95))
     assert (stored.facts.width, stored.facts.height) == (96, 64)
     assert difference(opened(stored.renditions[-1].path).resize((24, 16)), upright.resize((24, 16))) < 8
 
@@ -210,9 +206,7 @@ def test_colours_of_another_profile_arrive_in_srgb(store: Callable[..., StoredPi
 
 
 @pytest.mark.parametrize("format", ["gif", "avif"])
-def test_formats_that_were_not_asked_for_are_refused(
-    store: Callable[..., StoredPicture], format: str
-) -> None:
+def test_formats_that_were_not_asked_for_are_refused(store: Callable[..., StoredPicture], format: str) -> None:
     data = specimens.encoded(format)
     with pytest.raises(errors.UnsupportedFormat):
         store(data)
@@ -253,9 +247,7 @@ def test_a_rendition_made_again_is_as_the_first_one(
 ) -> None:
     stored = store(specimens.encoded("png", specimens.scene(700, 500)))
     first = stored.renditions[-1]
-    made = rendition_from_answer(
-        pool.run("rendition", path=stored.file.path, out_dir=tmp_path, width=first.width)
-    )
+    made = rendition_from_answer(pool.run("rendition", path=stored.file.path, out_dir=tmp_path, width=first.width))
     assert made.sha256 == first.sha256
     assert (made.width, made.height) == (first.width, first.height)
 

@@ -180,9 +180,7 @@ def test_a_call_that_waits_too_long_for_a_free_connection_is_not_sent(server, as
         ("retry_after", "soon", None),
     ],
 )
-def test_the_wait_that_a_rate_limit_asks_for_is_kept_within_bounds(
-    provider, server, ask, header, value, seconds
-):
+def test_the_wait_that_a_rate_limit_asks_for_is_kept_within_bounds(provider, server, ask, header, value, seconds):
     server.script({"kind": "429", header: value})
 
     assert failure(provider, ask()).retry_after == seconds

@@ -106,9 +106,7 @@ def test_the_actual_cost_is_the_exact_product(words, pictures, drawn):
     usage = Usage(input_text_tokens=words, input_image_tokens=pictures, output_tokens=drawn)
     exact = Decimal(words) * 5 + Decimal(pictures) * 8 + Decimal(drawn) * 30
 
-    assert TABLE.actual("openai", "gpt-image-2.5-flare", usage) == int(
-        exact.to_integral_value(ROUND_HALF_EVEN)
-    )
+    assert TABLE.actual("openai", "gpt-image-2.5-flare", usage) == int(exact.to_integral_value(ROUND_HALF_EVEN))
 
 
 @given(

@@ -24,9 +24,7 @@ from imagegen.providers.base import (
 )
 from imagegen.providers.errors import Outcome, ProviderError
 
-RULE = SizeRule(
-    multiple=16, min_ratio=0.5, max_ratio=2.0, max_edge=2048, min_pixels=65_536, max_pixels=2_097_152
-)
+RULE = SizeRule(multiple=16, min_ratio=0.5, max_ratio=2.0, max_edge=2048, min_pixels=65_536, max_pixels=2_097_152)
 SPEC = ModelSpec(
     id="brush",
     provider="studio",

@@ -141,9 +141,7 @@ def test_each_provider_gets_its_own_part_of_the_settings():
         openai_api_key = SecretStr("sk-test-key")
         openai_base_url = "http://127.0.0.1:1/v1"
 
-    [provider] = ProviderRegistry.from_settings(
-        Settings(), ["imagegen.providers.openai.OpenAIProvider"]
-    ).providers()
+    [provider] = ProviderRegistry.from_settings(Settings(), ["imagegen.providers.openai.OpenAIProvider"]).providers()
 
     assert provider.config.key.get_secret_value() == "sk-test-key"
     assert provider.config.base_url == "http://127.0.0.1:1/v1"

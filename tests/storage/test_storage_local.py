@@ -51,9 +51,7 @@ def test_a_file_from_a_workspace_is_not_copied(local: LocalStorage) -> None:
     assert stored.stat().st_nlink == 1
 
 
-def test_a_file_system_without_links_gets_a_copy(
-    local: LocalStorage, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_system_without_links_gets_a_copy(local: LocalStorage, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise OSError(errno.EPERM, "no links here")
 

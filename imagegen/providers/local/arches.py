@@ -65,9 +65,7 @@ def _room(scene: Scene) -> tuple[float, float, float, float]:
     return left, right, top, floor
 
 
-def _openings(
-    scene: Scene, left: float, right: float, top: float, floor: float, slim: float
-) -> list[_Opening]:
+def _openings(scene: Scene, left: float, right: float, top: float, floor: float, slim: float) -> list[_Opening]:
     """Return arches side by side that fill the room, none of them wider than a good arch is."""
     rng = scene.rng
     wide, tall = right - left, floor - top
@@ -145,9 +143,7 @@ def _sun(view: Floats, scene: Scene, inks: list[Lab], sky: Lab, middle: _Opening
         paint(part, ink, place.cover(circle(place.x, place.y, x, y, radius * size)) * np.float32(share))
 
 
-def _rainbow(
-    planes: Floats, scene: Scene, opening: _Opening, inks: list[Lab], ground: Lab, floor: float
-) -> None:
+def _rainbow(planes: Floats, scene: Scene, opening: _Opening, inks: list[Lab], ground: Lab, floor: float) -> None:
     """Draw nested bands, with a breath of ground between them."""
     rng = scene.rng
     bands = int(rng.integers(4, 6))

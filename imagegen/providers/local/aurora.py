@@ -53,9 +53,7 @@ def _curtains(planes: Floats, scene: Scene, shore: float) -> None:
     for i in range(count):
         foot = shore * (ceiling + (0.8 - ceiling) * (i + rng.uniform(0.3, 0.7)) / count)
         bend = Noise(rng)(x * np.float32(0.9) + 3, y * np.float32(0.9)) * np.float32(0.3)
-        sway = Noise(rng)((x + bend) * np.float32(1.25), y * np.float32(0.35)) * np.float32(
-            0.26 * min(shore, 1.2)
-        )
+        sway = Noise(rng)((x + bend) * np.float32(1.25), y * np.float32(0.35)) * np.float32(0.26 * min(shore, 1.2))
         fold = x + bend + sway * np.float32(1.2)
         rays = Noise(rng).fractal(fold * np.float32(11), y * np.float32(0.22), 3, 0.62)
         line = np.float32(foot) + sway + rays * np.float32(0.018)
@@ -139,9 +137,7 @@ def _mirror(planes: Floats, scene: Scene, shore: float, night: Lab) -> None:
     _, y = frame.grid()
     depth = np.arange(rows, dtype=np.float32)
     ripple = curve(rng, y[first:, 0], 46.0, 2) * (2 + depth / np.float32(18))
-    source = np.clip(first - 1 - depth * np.float32(1.15) + ripple * np.float32(0.6), 0, first - 1).astype(
-        np.int32
-    )
+    source = np.clip(first - 1 - depth * np.float32(1.15) + ripple * np.float32(0.6), 0, first - 1).astype(np.int32)
     water = planes[:, source].copy()
     paint(water, night, np.float32(0.24) + depth[:, None] / np.float32(rows) * np.float32(0.3))
     glint = np.exp(-depth / np.float32(frame.short * 0.006))[:, None] * np.float32(0.1)

@@ -47,9 +47,7 @@ def _country(scene: Scene) -> Floats:
     detail = fine.fractal(x * scale * 3, y * scale * 3, 2) * np.float32(0.1)
     calm = scene.calmness(3)
     height = (
-        np.float32(0.5)
-        + (hills * np.float32(0.5) + detail) * (1 - np.float32(0.9) * calm)
-        - calm * np.float32(0.2)
+        np.float32(0.5) + (hills * np.float32(0.5) + detail) * (1 - np.float32(0.9) * calm) - calm * np.float32(0.2)
     )
     return enlarge(np.asarray(height, np.float32), frame)
 

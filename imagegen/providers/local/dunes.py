@@ -95,9 +95,7 @@ def _nearest_seen(top: Floats) -> NDArray[np.intp]:
     return np.where(number - before <= after - number, before, after)
 
 
-def _heights(
-    rng: np.random.Generator, x: Floats, z: Floats, w: float, from_left: bool
-) -> tuple[Floats, Floats]:
+def _heights(rng: np.random.Generator, x: Floats, z: Floats, w: float, from_left: bool) -> tuple[Floats, Floats]:
     """Return the height of the sand (units) and the phase of its ripples at each (x, z); `w` as in Frame."""
     bend, swell, small = Noise(rng), Noise(rng), Noise(rng)
     sign = 1.0 if from_left else -1.0
@@ -144,9 +142,7 @@ def _lit(x: Floats, z: Floats, screen_x: Floats, height: Floats, from_left: bool
     )
     beam = height + sign * x * np.float32(rise)
     tallest = (
-        np.maximum.accumulate(beam, axis=1)
-        if from_left
-        else np.maximum.accumulate(beam[:, ::-1], axis=1)[:, ::-1]
+        np.maximum.accumulate(beam, axis=1) if from_left else np.maximum.accumulate(beam[:, ::-1], axis=1)[:, ::-1]
     )
     shade = smoothstep(0.0, 0.03, tallest - beam)
     lambert = np.clip(lambert, 0, 1.2) * (1 - np.float32(0.8) * shade)
@@ -221,17 +217,13 @@ def _seen(ground: _Ground, where: Floats, column: NDArray[np.int_], part: Floats
     phase = _sample(ground.ripple, first, share, column, part)
     depth = np.interp(where, np.arange(_SLICES), ground.depth).astype(np.float32)
     turn = phase * np.float32(2 * np.pi * 12)
-    fine = np.sin(turn + np.float32(0.7) * np.sin(turn)) * np.exp(
-        -(depth - ground.depth[0]) * np.float32(0.5)
-    )
+    fine = np.sin(turn + np.float32(0.7) * np.sin(turn)) * np.exp(-(depth - ground.depth[0]) * np.float32(0.5))
     lit = light * (1 + fine * np.float32(0.085)) + fine * np.float32(0.012)
     haze = 1 - np.exp(-np.clip(depth - np.float32(1.5), 0, None) * np.float32(0.085))
     return lit * np.float32(0.86) + np.float32(0.06), np.asarray(haze * np.float32(0.9), np.float32)
 
 
-def _sample(
-    grid: Floats, first: NDArray[np.int_], share: Floats, column: NDArray[np.int_], part: Floats
-) -> Floats:
+def _sample(grid: Floats, first: NDArray[np.int_], share: Floats, column: NDArray[np.int_], part: Floats) -> Floats:
     near = grid[:, column] * (1 - part) + grid[:, column + 1] * part
     low = np.take_along_axis(near, first, axis=0)
     high = np.take_along_axis(near, first + 1, axis=0)

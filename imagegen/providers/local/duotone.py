@@ -86,9 +86,9 @@ def _dots(scene: Scene, tone: Floats, pitch: float, angle: float, swell: Floats)
     x, y = scene.frame.grid()
     turn = np.float32(2 * np.pi / pitch)
     cos, sin = np.float32(np.cos(angle)), np.float32(np.sin(angle))
-    spot = (np.cos((x * cos + y * sin) * turn) + np.cos((y * cos - x * sin) * turn)) * np.float32(
-        0.25
-    ) + np.float32(0.5)
+    spot = (np.cos((x * cos + y * sin) * turn) + np.cos((y * cos - x * sin) * turn)) * np.float32(0.25) + np.float32(
+        0.5
+    )
     sharp = np.float32(pitch * scene.frame.short * 0.42)
     return clamp((tone - 1 + spot) * sharp + np.float32(0.5)) * clamp(tone * 30 - np.float32(0.5))
 

@@ -42,8 +42,7 @@ def _forms(scene: Scene) -> Iterator[tuple[Floats, Floats]]:
         placed.append((cx, cy, radius))
         angle = rng.uniform(0, 2 * np.pi)
         along = (
-            (x - np.float32(cx)) * np.float32(np.cos(angle))
-            + (y - np.float32(cy)) * np.float32(np.sin(angle))
+            (x - np.float32(cx)) * np.float32(np.cos(angle)) + (y - np.float32(cy)) * np.float32(np.sin(angle))
         ) / (np.float32(2 * radius)) + np.float32(0.5)
         far = np.hypot(x - np.float32(cx), y - np.float32(cy))
         shape = number % 4
@@ -57,9 +56,7 @@ def _forms(scene: Scene) -> Iterator[tuple[Floats, Floats]]:
             yield far - np.float32(radius), along
 
 
-def _place(
-    scene: Scene, radius: float, placed: list[tuple[float, float, float]]
-) -> tuple[float, float] | None:
+def _place(scene: Scene, radius: float, placed: list[tuple[float, float, float]]) -> tuple[float, float] | None:
     """Return a centre: of the tries outside the calm area, the one that leaves the best spacing."""
     frame, rng = scene.frame, scene.rng
     best: tuple[float, float, float] | None = None

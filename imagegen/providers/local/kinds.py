@@ -94,8 +94,7 @@ KINDS: tuple[Kind, ...] = (
         waves.draw,
         calls="wave ridge mountain hill landscape horizon valley peak range alps layered misty haze",
         suits=(
-            "dusk sunset sunrise dawn morning evening forest nature ocean sea winter autumn outdoor "
-            "travel hiking"
+            "dusk sunset sunrise dawn morning evening forest nature ocean sea winter autumn outdoor travel hiking"
         ),
         grain=1.4,
         flattered=(
@@ -131,9 +130,7 @@ KINDS: tuple[Kind, ...] = (
         "geometric",
         N_("Geometric"),
         geometric.draw,
-        calls=(
-            "geometric geometry bauhaus grid tile shape mosaic pattern square triangle mid-century modernist"
-        ),
+        calls=("geometric geometry bauhaus grid tile shape mosaic pattern square triangle mid-century modernist"),
         suits="bold playful corporate business professional retro structure architecture team",
         grain=0.8,
         flattered="",

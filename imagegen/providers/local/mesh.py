@@ -19,9 +19,7 @@ def draw(scene: Scene) -> Floats:
     planes = np.empty((3, *scene.frame.shape), np.float32)
     folds = _folds(scene, x, y)
     for i in range(3):
-        mixed = (
-            sum((w * np.float32(c[i]) for w, c in zip(weights, colours, strict=True)), np.float32(0)) / total
-        )
+        mixed = sum((w * np.float32(c[i]) for w, c in zip(weights, colours, strict=True)), np.float32(0)) / total
         if i == 0:
             mixed = mixed + folds
         # Mixing greys colours a little; this brings them back.

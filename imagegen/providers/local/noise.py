@@ -55,9 +55,7 @@ class Noise:
         return total / np.float32(norm**0.5)
 
 
-def curve(
-    rng: np.random.Generator, x: Floats, per_unit: float, octaves: int = 1, gain: float = 0.5
-) -> Floats:
+def curve(rng: np.random.Generator, x: Floats, per_unit: float, octaves: int = 1, gain: float = 0.5) -> Floats:
     """Return a smooth random curve over `x` (1-D), about -1 … 1, with `per_unit` bends a unit."""
     noise = Noise(rng)
     offset = np.float32(rng.random() * 100)

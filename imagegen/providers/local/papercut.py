@@ -95,14 +95,10 @@ def _hollow(scene: Scene, x: Floats, y: Floats, wave: Floats, fine: Floats) -> F
     if scene.calm is Calm.CENTRE:
         # The hole itself is the quiet place: every cut lies outside it.
         far = np.hypot((x - frame.w / 2) / wide, (y - frame.h / 2) / tall) - np.float32(0.45)
-        return np.asarray(
-            far * np.float32(1.5) + wave * np.float32(0.1) + fine * np.float32(0.04), np.float32
-        )
+        return np.asarray(far * np.float32(1.5) + wave * np.float32(0.1) + fine * np.float32(0.04), np.float32)
     squeeze = 0.72 if scene.calm else 1.0
     far = np.hypot((x - frame.w * u) / (wide * squeeze), (y - frame.h * v) / (tall * squeeze))
-    return np.asarray(
-        far * np.float32(0.98) + wave * np.float32(0.3) + fine * np.float32(0.1) - 0.05, np.float32
-    )
+    return np.asarray(far * np.float32(0.98) + wave * np.float32(0.3) + fine * np.float32(0.1) - 0.05, np.float32)
 
 
 def _valley(scene: Scene, x: Floats, y: Floats, wave: Floats, fine: Floats) -> Floats:
@@ -131,9 +127,7 @@ _STYLES = {"hollow": _hollow, "valley": _valley, "hills": _hills}
 _STYLE_WORDS = {
     "hollow": frozenset({"depth", "hole", "cave", "tunnel", "ring"}),
     "valley": frozenset({"valley", "canyon", "river", "path", "wave", "topographic"}),
-    "hills": frozenset(
-        {"mountain", "hill", "ridge", "landscape", "horizon", "sunset", "dusk", "ocean", "sea"}
-    ),
+    "hills": frozenset({"mountain", "hill", "ridge", "landscape", "horizon", "sunset", "dusk", "ocean", "sea"}),
 }
 
 

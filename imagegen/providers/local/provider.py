@@ -115,9 +115,7 @@ def _calm(text: str | None) -> Calm | None:
     try:
         return Calm(text) if text else None
     except ValueError as error:
-        raise _refused(
-            N_("The calm area can be: {choices}.").format(choices=", ".join(Calm)), "calm"
-        ) from error
+        raise _refused(N_("The calm area can be: {choices}.").format(choices=", ".join(Calm)), "calm") from error
 
 
 def _refused(sentence: str, about: str) -> ProviderError:

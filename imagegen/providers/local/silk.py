@@ -41,9 +41,7 @@ def _dye(palette: Palette) -> list[Lab]:
     """Return the cloth's colours from its folds to its ridges: one hue, or shot silk where two were asked for."""
     if len(palette.asked) > 1:
         return [palette.dark, *palette.middle]
-    body = max(
-        palette.middle or palette.stops, key=lambda c: chroma(c) + (0.05 if 0.4 < c[0] < 0.75 else 0.0)
-    )
+    body = max(palette.middle or palette.stops, key=lambda c: chroma(c) + (0.05 if 0.4 < c[0] < 0.75 else 0.0))
     body = palette.asked[0] if palette.asked else body
     deep = mix(palette.dark, with_lightness(body, body[0] * 0.5), 0.6)
     return [

@@ -97,9 +97,7 @@ def _floor(scene: Scene, balls: list[_Ball], ground: Lab) -> Floats:
         far2 = dx * dx + dz * dz + np.float32(ball.radius**2)
         open_sky *= 1 - np.float32(0.9) * np.float32(ball.radius) ** 3 / (far2 * np.sqrt(far2))
         shadow *= 1 - _shadow(dx, np.float32(ball.radius), dz, far2, ball.radius)
-    pool = np.exp(
-        -((x - frame.w * 0.38) ** 2 + (y - frame.h * 0.34) ** 2) / np.float32(0.9 * frame.w * frame.h)
-    )
+    pool = np.exp(-((x - frame.w * 0.38) ** 2 + (y - frame.h * 0.34) ** 2) / np.float32(0.9 * frame.w * frame.h))
     light = np.float32(0.62) + np.float32(0.5) * pool
     factor = np.cbrt(light * (np.float32(0.42) * open_sky + np.float32(0.58) * shadow * np.sqrt(open_sky)))
     planes = blank(frame, ground)
@@ -180,9 +178,7 @@ def _lacquer(
 def _near(ball: _Ball, others: list[_Ball]) -> list[_Ball]:
     """Return the balls near enough to be seen in, or to shade, this one."""
     return [
-        other
-        for other in others
-        if np.hypot(other.x - ball.x, other.z - ball.z) < 1.9 * (other.radius + ball.radius)
+        other for other in others if np.hypot(other.x - ball.x, other.z - ball.z) < 1.9 * (other.radius + ball.radius)
     ]
 
 

@@ -51,9 +51,7 @@ def _scattered(scene: Scene) -> list[tuple[float, float, float]]:
     return chips
 
 
-def _chip(
-    planes: Floats, scene: Scene, place: Window, centre: tuple[float, float], radius: float, ink: Lab
-) -> None:
+def _chip(planes: Floats, scene: Scene, place: Window, centre: tuple[float, float], radius: float, ink: Lab) -> None:
     """Draw one chip: the part of the plane inside a handful of cuts, its colour a little clouded."""
     rng = scene.rng
     cuts = int(rng.integers(5, 8))

@@ -83,9 +83,7 @@ def _sky(scene: Scene, horizon: float, light: _Light, glow: Lab, night: bool) ->
     _clouds(planes, scene, horizon, glow)
     sx, sy = frame.grid(4)
     far = np.sqrt((sx - np.float32(light.x)) ** 2 + ((sy - np.float32(light.y)) * np.float32(1.25)) ** 2)
-    halo = np.exp(-far / np.float32(0.16)) * np.float32(0.6) + np.exp(-far / np.float32(0.5)) * np.float32(
-        0.38
-    )
+    halo = np.exp(-far / np.float32(0.16)) * np.float32(0.6) + np.exp(-far / np.float32(0.5)) * np.float32(0.38)
     paint(planes, glow, enlarge(halo * np.float32(0.7 if night else 1.0), frame))
     distance = np.hypot(x - np.float32(light.x), y - np.float32(light.y)) - np.float32(light.radius)
     disc = with_lightness(glow, 0.97, 0.6)
@@ -133,9 +131,7 @@ def _profile(rng: np.random.Generator, x: Floats, bends: float, jagged: float) -
     bent = x + curve(rng, x, 2.0, 2) * np.float32(0.06)
     broad = 1 - np.abs(curve(rng, bent, bends * 0.8, 1)) * np.float32(2.6)
     teeth = 0.5 - np.abs(curve(rng, bent, bends * 3.1, 4, 0.48)) * np.float32(1.4)
-    return smooth * np.float32(1 - jagged * 0.7) + (broad + teeth * np.float32(0.34)) * np.float32(
-        jagged * 0.85
-    )
+    return smooth * np.float32(1 - jagged * 0.7) + (broad + teeth * np.float32(0.34)) * np.float32(jagged * 0.85)
 
 
 def _ridge(

@@ -112,11 +112,7 @@ def singular(word: str) -> str:
 
 
 def _place(text: str) -> Calm | None:
-    found = [
-        (match.start(), calm)
-        for calm, pattern in _PLACES
-        if (match := re.search(rf"\b(?:{pattern})\b", text))
-    ]
+    found = [(match.start(), calm) for calm, pattern in _PLACES if (match := re.search(rf"\b(?:{pattern})\b", text))]
     return min(found, key=lambda pair: pair[0])[1] if found else None
 
 

@@ -48,9 +48,7 @@ def _unrest(pixels: np.ndarray) -> float:
 
 @pytest.fixture(scope="module")
 def digests_of_another_process() -> dict[str, str]:
-    answer = subprocess.run(
-        [sys.executable, "-c", _DIGESTS, *KIND_IDS], capture_output=True, text=True, check=True
-    )
+    answer = subprocess.run([sys.executable, "-c", _DIGESTS, *KIND_IDS], capture_output=True, text=True, check=True)
     return dict(line.split() for line in answer.stdout.splitlines())
 
 
@@ -90,9 +88,7 @@ def test_another_seed_gives_another_picture(kind: str) -> None:
 
 
 def test_case_and_spaces_of_a_prompt_do_not_change_the_picture() -> None:
-    one, other = (
-        picture(Wish(prompt=text, seed=1), *SMALL) for text in ("Dunes in  Amber", " dunes in amber\n")
-    )
+    one, other = (picture(Wish(prompt=text, seed=1), *SMALL) for text in ("Dunes in  Amber", " dunes in amber\n"))
     assert np.array_equal(one, other)
 
 

@@ -30,9 +30,7 @@ def test_it_is_always_there(provider: LocalProvider) -> None:
 
 
 @pytest.mark.parametrize("image_format", ["png", "jpeg", "webp"])
-def test_each_format_decodes_to_the_size_that_was_asked_for(
-    provider: LocalProvider, image_format: str
-) -> None:
+def test_each_format_decodes_to_the_size_that_was_asked_for(provider: LocalProvider, image_format: str) -> None:
     (payload,) = provider.generate(_request(output_format=image_format)).images
     with Image.open(io.BytesIO(payload.data)) as opened:
         opened.load()
@@ -65,12 +63,8 @@ def test_hints_choose_kind_colours_and_calm_area(provider: LocalProvider) -> Non
         assert provider.generate(_request(hints=hints)).images[0].data != plain
 
 
-@pytest.mark.parametrize(
-    "hints", [{"kind": "portrait"}, {"colours": "#0f7f80, tealish"}, {"calm": "upstairs"}]
-)
-def test_a_hint_that_means_nothing_is_refused_with_a_sentence(
-    provider: LocalProvider, hints: dict[str, str]
-) -> None:
+@pytest.mark.parametrize("hints", [{"kind": "portrait"}, {"colours": "#0f7f80, tealish"}, {"calm": "upstairs"}])
+def test_a_hint_that_means_nothing_is_refused_with_a_sentence(provider: LocalProvider, hints: dict[str, str]) -> None:
     with pytest.raises(ProviderError) as caught:
         provider.generate(_request(hints=hints))
     assert caught.value.kind is ErrorKind.BAD_REQUEST
