@@ -15,6 +15,7 @@ from imagegen.engine.tasks import Crew
 from imagegen.extensions import db
 from imagegen.imaging.errors import NoSpace
 from imagegen.models import LedgerEntry, Reservation, Shot, unit_of_work
+from imagegen.models.columns import db_now
 from imagegen.services import generation, library
 from tests.engine.conftest import Work
 from tests.engine.invariants import check_invariants
@@ -221,15 +222,12 @@ def test_a_task_waits_for_a_shot_that_is_due_soon_and_not_for_one_that_is_due_la
     ann: Member, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     submit(ann)
-    with unit_of_work() as uow:
-        uow.execute(update(Shot).values(not_before=attempts.db_now(0.3)))
-    monkeypatch.setattr(tasks, "LONGEST_LINGER", 0.1)
-    work()
-    assert shot().status == "waiting"
-
-    monkeypatch.setattr(tasks, "LONGEST_LINGER", 10.0)
-    work()
-    assert shot().status == "succeeded"
+    monkeypatch.setattr(tasks, "LONGEST_LINGER", 30.0)
+    for seconds, status in ((300.0, "waiting"), (0.3, "succeeded")):
+        with unit_of_work() as uow:
+            uow.execute(update(Shot).values(not_before=db_now(seconds)))
+        work()
+        assert shot().status == status
 
 
 class BrokenLog:
