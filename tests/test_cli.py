@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import time_machine
+from argon2 import PasswordHasher
 from click.testing import Result
 from flask import Flask
 from pydantic import SecretStr
@@ -29,6 +30,12 @@ SECRETS = {
     "studio_admin_email": "boss@one.example",
     "studio_admin_password": SecretStr("canary-of-the-boss"),
 }
+
+
+@pytest.fixture(autouse=True)
+def quick_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A real hash takes a tenth of a second and 64 MB, by design."""
+    monkeypatch.setattr(passwords, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
 
 
 def run(app: Flask, command: str, *words: str, given: str | bytes | None = None) -> Result:
