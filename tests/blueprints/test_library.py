@@ -185,7 +185,6 @@ NAMES = {
     "line\r\nSet-Cookie: x=y.png": "line%0D%0ASet-Cookie%3A%20x%3Dy.png",
     "../../etc/passwd": "..%2F..%2Fetc%2Fpasswd",
     "🌊 вода ‮gnp.exe": "",
-    "a\0b.png": "",
 }
 
 
