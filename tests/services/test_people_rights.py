@@ -8,8 +8,9 @@ from imagegen.models.users import ROLES
 from imagegen.services.rights import RIGHTS, SCOPES, Right, rights_of, roles_given_by
 
 EXPECTED = {
-    "owner": "view create organise approve manage_people manage_organisation read_audit manage_owners",
-    "admin": "view create organise approve manage_people manage_organisation read_audit",
+    "owner": "view create organise approve manage_people manage_organisation read_audit view_usage manage_budgets "
+    "manage_owners",
+    "admin": "view create organise approve manage_people manage_organisation read_audit view_usage manage_budgets",
     "editor": "view create organise",
     "approver": "view approve",
     "viewer": "view",
