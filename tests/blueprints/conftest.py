@@ -1,5 +1,5 @@
 """Fixtures of these tests."""
 
-from tests.web.fixtures import app, ben, compiled_templates, eve, numbers, server
+from tests.web.fixtures import app, ben, eve, numbers, server
 
-__all__ = ["app", "ben", "compiled_templates", "eve", "numbers", "server"]
+__all__ = ["app", "ben", "eve", "numbers", "server"]

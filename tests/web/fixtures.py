@@ -6,11 +6,8 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from argon2 import PasswordHasher
 from flask import Flask
-from jinja2 import FileSystemBytecodeCache
 
-from imagegen.services import passwords
 from imagegen.web import live
 from imagegen.web.sse import hub
 from tests.conftest import MakePerson, Person
@@ -18,21 +15,11 @@ from tests.web.browsers import SeparateClient
 from tests.web.listening import Server, serving
 
 
-@pytest.fixture(scope="session")
-def compiled_templates(tmp_path_factory: pytest.TempPathFactory) -> FileSystemBytecodeCache:
-    """Templates compiled once, and not anew in every test's app."""
-    return FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
-
-
 @pytest.fixture
-def app(app: Flask, compiled_templates: FileSystemBytecodeCache, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
-    """The app, with clients that keep their requests apart; its streams end with the test."""
+def app(app: Flask) -> Flask:
+    """The app, with clients that keep their requests apart."""
     app.test_client_class = SeparateClient
-    app.jinja_env.bytecode_cache = compiled_templates
-    # A real hash takes a tenth of a second and 64 MB: by design, and in every test three times.
-    monkeypatch.setattr(passwords, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
-    yield app
-    hub().close()
+    return app
 
 
 @pytest.fixture
