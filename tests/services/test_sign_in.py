@@ -38,7 +38,7 @@ def hashings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             seen.append(str(hash))
             return super().verify(hash, password)
 
-    monkeypatch.setattr(passwords, "_hasher", Watched())
+    monkeypatch.setattr(passwords, "_hasher", Watched(time_cost=1, memory_cost=8, parallelism=1))
     return seen
 
 
