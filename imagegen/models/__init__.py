@@ -6,6 +6,7 @@ from imagegen.models.images import Image
 from imagegen.models.invitations import Invitation, PasswordReset
 from imagegen.models.jobs import Attempt, Event, IdempotencyKey, Job, Outbox, Shot, attempt_shots
 from imagegen.models.money import LedgerEntry, Reservation
+from imagegen.models.provider_keys import Fallback, ProviderKey
 from imagegen.models.provider_states import ProviderState
 from imagegen.models.scope import organisation_scope, system_scope
 from imagegen.models.unit_of_work import UnitOfWork, unit_of_work, writes
@@ -16,6 +17,7 @@ __all__ = [
     "Attempt",
     "AuditEntry",
     "Event",
+    "Fallback",
     "IdempotencyKey",
     "Image",
     "Invitation",
@@ -25,6 +27,7 @@ __all__ = [
     "Organisation",
     "Outbox",
     "PasswordReset",
+    "ProviderKey",
     "ProviderState",
     "Reservation",
     "Session",

@@ -123,7 +123,8 @@ class Shot(OrganisationOwned, Model):
     """One picture that a job has to deliver: the unit of retry, of cost and of recovery.
 
     `fence` grows with every claim; whoever writes about a shot states the number under which it claimed it,
-    so that a worker that was thought dead changes nothing.
+    so that a worker that was thought dead changes nothing. `tries` counts the calls to the provider that serves it
+    now. `provider_key` is the digest of the organisation's key under which it is called; blank: the installation's.
     """
 
     __tablename__ = "shots"
@@ -158,6 +159,7 @@ class Shot(OrganisationOwned, Model):
     step: Mapped[str] = mapped_column(String(24), default="")
     provider: Mapped[str] = mapped_column(String(32))
     model: Mapped[str] = mapped_column(String(120))
+    provider_key: Mapped[str] = mapped_column(String(16), default="", server_default="")
     request: Mapped[data]
     width: Mapped[int]
     height: Mapped[int]
@@ -197,6 +199,7 @@ class Attempt(OrganisationOwned, Model):
         CheckConstraint(_one_of("status", AttemptStatus), name="status"),
         CheckConstraint(f"error_kind IS NULL OR {_one_of('error_kind', ERROR_KINDS)}", name="error_kind"),
         Index("ix_attempts_job_id", "job_id"),
+        Index("ix_attempts_provider_sent_at", "provider", "sent_at"),
     )
 
     id: Mapped[pk]
@@ -206,6 +209,7 @@ class Attempt(OrganisationOwned, Model):
     status: Mapped[str] = mapped_column(String(16), default=AttemptStatus.PREPARED)
     provider: Mapped[str] = mapped_column(String(32))
     model: Mapped[str] = mapped_column(String(120))
+    provider_key: Mapped[str] = mapped_column(String(16), default="", server_default="")
     provider_request_id: Mapped[str | None] = mapped_column(String(200))
     provider_job_id: Mapped[str | None] = mapped_column(String(200))
     usage: Mapped[data | None]

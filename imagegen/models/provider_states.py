@@ -17,7 +17,8 @@ class ProviderState(Model):
 
     `key` is the first digits of the key's hash: one organisation's bad key closes nothing for another.
     `slots` is how many calls may be under way (None: as many as the setting allows). Until `paused_until` no call
-    is begun. `failures` are those in a row; from `open_until` on one call at a time may try whether it is over.
+    is begun. `failures` are those in a row; once they broke it, at `broken_since`, one call at a time may try from
+    `open_until` on whether it is over.
     """
 
     __tablename__ = "provider_states"
@@ -30,6 +31,7 @@ class ProviderState(Model):
     paused_until: Mapped[moment]
     failures: Mapped[int] = mapped_column(default=0, server_default="0")
     open_until: Mapped[moment]
+    broken_since: Mapped[moment]
     error_kind: Mapped[str | None] = mapped_column(String(16))
     error_message: Mapped[str | None] = mapped_column(Sentence)
     error_at: Mapped[moment]
