@@ -14,6 +14,7 @@ from imagegen.core.clock import now
 from imagegen.core.errors import StudioError
 from imagegen.core.money import display, read_usd
 from imagegen.extensions import runtime
+from imagegen.maintenance_commands import maintenance
 from imagegen.models import organisation_scope, system_scope
 from imagegen.models.budgets import Per
 from imagegen.services import accounts, budgets, organisations, passwords, people, setup
@@ -30,7 +31,7 @@ _UNITS = {"d": "days", "h": "hours", "m": "minutes"}
 
 def register(app: Flask) -> None:
     """Add the studio's commands to `app`."""
-    for command in (config, users, tokens, spending):
+    for command in (config, users, tokens, spending, maintenance):
         app.cli.add_command(command)
 
 
