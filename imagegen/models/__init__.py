@@ -9,6 +9,7 @@ from imagegen.models.money import LedgerEntry, Reservation
 from imagegen.models.provider_keys import Fallback, ProviderKey
 from imagegen.models.provider_states import ProviderState
 from imagegen.models.scope import organisation_scope, system_scope
+from imagegen.models.switches import Switch
 from imagegen.models.unit_of_work import UnitOfWork, unit_of_work, writes
 from imagegen.models.users import ApiToken, Membership, Organisation, Session, User
 
@@ -32,6 +33,7 @@ __all__ = [
     "Reservation",
     "Session",
     "Shot",
+    "Switch",
     "UnitOfWork",
     "User",
     "attempt_shots",
