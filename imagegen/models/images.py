@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, Text, false
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, Text, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from imagegen.core.clock import now
@@ -18,7 +18,8 @@ class Image(OrganisationOwned, Model):
 
     Three kinds of file belong to it: `received_key` (a provider's bytes, exact), `file_key` (the same pixels
     with our marks) and renditions, whose keys follow from `sha256` and the widths in `renditions`
-    (`[{"width", "height", "bytes"}]`). `placeholder` is a tiny picture as a data URI.
+    (`[{"width", "height", "bytes"}]`). `placeholder` is a tiny picture as a data URI. `request_digest` is that of the
+    request which it answers (`services.reuse.digest`).
     """
 
     __tablename__ = "images"
@@ -27,6 +28,15 @@ class Image(OrganisationOwned, Model):
         Index("ix_images_organisation_id_id", "organisation_id", "id"),
         Index("ix_images_job_id", "job_id"),
         Index("ix_images_organisation_id_sha256", "organisation_id", "sha256"),
+        Index("ix_images_organisation_id_received_sha256", "organisation_id", "received_sha256"),
+        Index(
+            "ix_images_request_digest",
+            "organisation_id",
+            "request_digest",
+            "id",
+            sqlite_where=text("request_digest IS NOT NULL AND deleted_at IS NULL"),
+            postgresql_where=text("request_digest IS NOT NULL AND deleted_at IS NULL"),
+        ),
     )
 
     id: Mapped[pk]
@@ -45,6 +55,7 @@ class Image(OrganisationOwned, Model):
     model: Mapped[str | None] = mapped_column(String(120))
     style: Mapped[str | None] = mapped_column(String(40))
     seed: Mapped[int | None] = mapped_column(BigInteger)
+    request_digest: Mapped[str | None] = mapped_column(String(64))
     mime_type: Mapped[str] = mapped_column(String(40))
     width: Mapped[int]
     height: Mapped[int]

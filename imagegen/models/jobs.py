@@ -15,6 +15,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
     true,
 )
@@ -118,6 +119,11 @@ class Job(OrganisationOwned, Model):
         """Whether nothing works at it any more."""
         return self.status in JOB_ENDS
 
+    @property
+    def wholly_reused(self) -> bool:
+        """Whether all its pictures were there before it was asked for: delivered, and nothing ever ran."""
+        return self.status == JobStatus.SUCCEEDED and self.started_at is None
+
 
 class Shot(OrganisationOwned, Model):
     """One picture that a job has to deliver: the unit of retry, of cost and of recovery.
@@ -125,6 +131,9 @@ class Shot(OrganisationOwned, Model):
     `fence` grows with every claim; whoever writes about a shot states the number under which it claimed it,
     so that a worker that was thought dead changes nothing. `tries` counts the calls to the provider that serves it
     now. `provider_key` is the digest of the organisation's key under which it is called; blank: the installation's.
+
+    A shot that is `reused` was answered by a picture that another shot had made: nothing was sent or set aside for it,
+    and `estimated_micro` is what that saved. `reused_image_id` is empty once that picture is gone for good.
     """
 
     __tablename__ = "shots"
@@ -145,6 +154,19 @@ class Shot(OrganisationOwned, Model):
             "lease_until",
             sqlite_where=text("status = 'running'"),
             postgresql_where=text("status = 'running'"),
+        ),
+        Index(
+            "ix_shots_reused",
+            "organisation_id",
+            "created_at",
+            sqlite_where=text("reused"),
+            postgresql_where=text("reused"),
+        ),
+        Index(
+            "ix_shots_reused_image_id",
+            "reused_image_id",
+            sqlite_where=text("reused_image_id IS NOT NULL"),
+            postgresql_where=text("reused_image_id IS NOT NULL"),
         ),
         UniqueConstraint("retry_of_id"),
     )
@@ -172,6 +194,9 @@ class Shot(OrganisationOwned, Model):
     error_message: Mapped[str | None] = mapped_column(Sentence)
     estimated_micro: Mapped[int | None] = mapped_column(BigInteger)
     actual_micro: Mapped[int | None] = mapped_column(BigInteger)
+    reused: Mapped[bool] = mapped_column(default=False, server_default=false())
+    # `use_alter`: pictures point to their shots, so neither table can be made before the other.
+    reused_image_id: Mapped[int | None] = mapped_column(ForeignKey("images.id", ondelete="SET NULL", use_alter=True))
     created_at: Mapped[created]
     started_at: Mapped[moment]
     finished_at: Mapped[moment]
