@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import re
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import ClassVar, final
+from collections.abc import Callable
+from dataclasses import replace
+from typing import ClassVar, TypeVar, final
 
 import structlog
 from pydantic import SecretStr
 
 from imagegen.core.errors import ErrorKind
 from imagegen.core.text import N_
+from imagegen.providers.calls import (
+    DEFAULT_DEADLINE_SECONDS,
+    Accepted,
+    Availability,
+    ImagePayload,
+    ImageRequest,
+    ImageResult,
+    OnAccepted,
+    ProviderConfig,
+    Usage,
+)
 from imagegen.providers.errors import Outcome, ProviderError
+from imagegen.providers.keyed import ByKey, CallsUnderWay
 from imagegen.providers.specs import (
     AUTO,
     BACKGROUNDS,
@@ -41,12 +55,14 @@ __all__ = [
     "PNG",
     "TRANSPARENT",
     "WEBP",
+    "Accepted",
     "Availability",
     "Feature",
     "ImagePayload",
     "ImageRequest",
     "ImageResult",
     "ModelSpec",
+    "OnAccepted",
     "Operation",
     "Provider",
     "ProviderConfig",
@@ -58,96 +74,13 @@ __all__ = [
     "size_text",
 ]
 
-DEFAULT_DEADLINE_SECONDS = 300.0
+TEST_SECONDS = 10.0
+SENDABLE = re.compile(r"[!-~]+")
+"""What a key can be made of and still stand in a header."""
+
+R = TypeVar("R")
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageRequest:
-    """One call to a provider: `n` pictures of one prompt, one size, one quality.
-
-    `seed` is the first picture's. `user_hash` stands for the person without telling who it is. `hints` is what
-    only some providers use (colours, calm areas). `deadline_seconds` is for the whole call, to the last byte.
-    """
-
-    model: str
-    prompt: str
-    width: int
-    height: int
-    operation: Operation = Operation.GENERATE
-    negative_prompt: str | None = None
-    quality: str | None = None
-    seed: int | None = None
-    background: str = AUTO
-    output_format: str = PNG
-    n: int = 1
-    user_hash: str | None = None
-    hints: Mapping[str, str] = field(default_factory=dict)
-    deadline_seconds: float = DEFAULT_DEADLINE_SECONDS
-
-    @property
-    def size(self) -> Size:
-        """Return width and height in pixels."""
-        return (self.width, self.height)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImagePayload:
-    """One picture as the provider delivered it: not yet decoded, so not yet to be trusted."""
-
-    data: bytes = field(repr=False)
-    mime_type: str
-    seed: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
-    """What the provider says that it counted for the whole call; the bill follows from it.
-
-    `output_text_tokens` are those of `output_tokens` that were words and not pictures; `images` is for
-    providers that count pictures and no tokens.
-    """
-
-    input_text_tokens: int = 0
-    input_image_tokens: int = 0
-    output_tokens: int = 0
-    output_text_tokens: int = 0
-    images: int = 0
-
-    def as_dict(self) -> dict[str, int]:
-        """Return the counts by name, as they are stored with an attempt."""
-        return {name: getattr(self, name) for name in self.__slots__}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageResult:
-    """The pictures of one call, in the order asked for, and what the provider said about them."""
-
-    images: tuple[ImagePayload, ...]
-    usage: Usage | None = None
-    request_id: str | None = None
-    model_returned: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProviderConfig:
-    """Where a provider is and with which key; a key's value never shows in a repr or a log.
-
-    `max_connections` bounds the pool that the threads of one process share.
-    """
-
-    key: SecretStr | None = None
-    base_url: str | None = None
-    max_connections: int = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Availability:
-    """Whether a provider can be used now; if not, `reason` is a sentence that says what is missing."""
-
-    ok: bool
-    reason: str = ""
 
 
 class Provider(ABC):
@@ -155,6 +88,10 @@ class Provider(ABC):
 
     `key_setting` and `base_url_setting` name attributes of Settings. `built_in` marks a provider that
     draws in this process with no network and no key; it is never a silent stand-in for another.
+
+    `takes_key`: an organisation may bring a key of its own; it is only ever sent to the installation's base URL.
+    `key_page` is where keys are made. `test_note` says what `test` asks and what that costs; without one there is
+    nothing to test.
     """
 
     id: ClassVar[str]
@@ -162,9 +99,14 @@ class Provider(ABC):
     built_in: ClassVar[bool] = False
     key_setting: ClassVar[str | None] = None
     base_url_setting: ClassVar[str | None] = None
+    takes_key: ClassVar[bool] = False
+    key_page: ClassVar[str | None] = None
+    test_note: ClassVar[str | None] = None
 
     def __init__(self, config: ProviderConfig) -> None:
         self.config = config
+        self._calls = CallsUnderWay(self)
+        self._by_key: ByKey[Provider] = ByKey(self._with_key)
 
     @classmethod
     def config_from(cls, settings: object) -> ProviderConfig:
@@ -183,8 +125,18 @@ class Provider(ABC):
         """Return the models on offer. Never asks the network."""
 
     @abstractmethod
-    def _generate(self, spec: ModelSpec, request: ImageRequest) -> ImageResult:
-        """Draw a request that `check` has passed; raise ProviderError."""
+    def _generate(self, spec: ModelSpec, request: ImageRequest) -> ImageResult | Accepted:
+        """Draw a request that `check` has passed, sending it once; raise ProviderError.
+
+        A provider that answers with a receipt instead of pictures returns that, and `_collect` gets them.
+        """
+
+    def _collect(self, accepted: Accepted, seconds: float) -> ImageResult:
+        """Get the pictures of a call that `_generate` called accepted, within `seconds`; raise ProviderError.
+
+        May be called again and by another process. Never asks for a new picture, so every error is ACCEPTED.
+        """
+        raise NotImplementedError(f"{self.id} gives no receipts")
 
     def remembers(self, model_id: str) -> bool:
         """Tell whether `model_id` was this provider's once, so that `explain_unknown_model` knows more."""
@@ -193,6 +145,38 @@ class Provider(ABC):
     def explain_unknown_model(self, model_id: str) -> str:
         """Return a sentence about a model that is not on offer; name its successor where there is one."""
         return N_("{provider} has no model “{model}”.").format(provider=self.label, model=model_id)
+
+    def available_to_keys(self) -> Availability:
+        """Tell whether somebody who brings a key of their own can use the provider. Never asks the network."""
+        return Availability(True) if self.takes_key else self.available()
+
+    def accepts(self, key: SecretStr) -> bool:
+        """Tell whether `key` can be one at all: its characters can be sent. Never asks the network."""
+        return bool(SENDABLE.fullmatch(key.get_secret_value()))
+
+    @final
+    def with_key(self, key: SecretStr) -> Provider:
+        """Return this provider under another key: the same address, connections of its own.
+
+        Kept for the keys that were lately used. Raises ValueError for a provider that takes no key.
+        """
+        if not self.takes_key:
+            raise ValueError(f"{self.id} takes no key")
+        return self._by_key.get(key)
+
+    def _with_key(self, key: SecretStr) -> Provider:
+        return type(self)(replace(self.config, key=key))
+
+    @final
+    def retire(self) -> None:
+        """Close as soon as no call is under way."""
+        self._calls.retire()
+
+    @final
+    def close_all(self) -> None:
+        """Close the connections under every key; calls under way fail."""
+        self._by_key.close()
+        self.close()
 
     def prepare(self) -> None:  # noqa: B027 - most providers need nothing
         """Load what a call needs, without the network; a worker calls it once, before it forks."""
@@ -209,42 +193,80 @@ class Provider(ABC):
         raise cannot(self.explain_unknown_model(model_id), "model")
 
     @final
-    def generate(self, request: ImageRequest) -> ImageResult:
+    def generate(self, request: ImageRequest, on_accepted: OnAccepted | None = None) -> ImageResult:
         """Draw `request` and return exactly `request.n` pictures.
 
         Blocks until done or until `request.deadline_seconds` have passed. Raises ProviderError and nothing
-        else; what the provider or the model cannot do is refused before anything is sent.
+        else; what the provider or the model cannot do is refused before anything is sent. `on_accepted` hears
+        of a call that was taken on and whose pictures are still to be fetched, so that `resume` can do it
+        should this process die.
         """
+        self._check_available()
+        spec = self.spec(request.model)
+        check(spec, request)
+        started = time.monotonic()
+        answer = self._guarded(lambda: self._generate(spec, request), Outcome.UNKNOWN)
+        if isinstance(answer, Accepted):
+            self._announce(answer, on_accepted)
+            return self._collected(answer, request.deadline_seconds - (time.monotonic() - started))
+        return self._counted(answer, request.n)
+
+    @final
+    def resume(self, accepted: Accepted, *, deadline_seconds: float = DEFAULT_DEADLINE_SECONDS) -> ImageResult:
+        """Return the pictures of a call that was accepted earlier; sends no new request for any.
+
+        Raises ProviderError, always ACCEPTED: of kind UNAVAILABLE or TIMEOUT another `resume` may get them
+        later, of any other kind they are lost.
+        """
+        return self._collected(accepted, deadline_seconds)
+
+    def _collected(self, accepted: Accepted, seconds: float) -> ImageResult:
+        result = self._guarded(lambda: self._collect(accepted, seconds), Outcome.ACCEPTED, accepted)
+        return self._counted(result, accepted.n)
+
+    def _announce(self, accepted: Accepted, on_accepted: OnAccepted | None) -> None:
+        """Tell of `accepted`. Whoever cannot write it down must not cost us the picture that is paid for."""
+        if on_accepted is None:
+            return
+        try:
+            on_accepted(accepted)
+        except Exception as error:
+            log.error("provider.accepted_not_kept", provider=self.id, error=type(error).__name__)
+
+    def _check_available(self) -> None:
         availability = self.available()
         if not availability.ok:
             raise ProviderError(availability.reason, kind=ErrorKind.AUTH, outcome=Outcome.NOT_SENT)
-        spec = self.spec(request.model)
-        check(spec, request)
+
+    def _guarded(self, call: Callable[[], R], outcome: Outcome, accepted: Accepted | None = None) -> R:
+        """Return what `call` returns; of a mistake in our own code it is `outcome` that can be said at most."""
         try:
-            result = self._generate(spec, request)
+            with self._calls.one():
+                return call()
         except ProviderError:
             raise
         except Exception as error:
-            raise self._crashed(error) from error
-        if len(result.images) != request.n:
+            log.error("provider.crashed", provider=self.id, error=type(error).__name__)
             raise ProviderError(
-                N_("{provider} sent another number of pictures ({got}) than it was asked for ({wanted}).").format(
-                    provider=self.label, wanted=request.n, got=len(result.images)
-                ),
-                kind=ErrorKind.BAD_ANSWER,
-                outcome=Outcome.ACCEPTED,
-                request_id=result.request_id,
-                usage=result.usage,
-            )
-        return result
+                N_("{provider} could not be used because of a mistake in the studio.").format(provider=self.label),
+                kind=ErrorKind.INTERNAL,
+                outcome=Outcome.REJECTED if self.built_in else outcome,
+                request_id=accepted.request_id if accepted else None,
+                usage=accepted.usage if accepted else None,
+            ) from error
 
-    def _crashed(self, error: Exception) -> ProviderError:
-        """Return the error of a mistake in our own code: what was sent by then, nobody can tell."""
-        log.error("provider.crashed", provider=self.id, error=type(error).__name__)
-        return ProviderError(
-            N_("{provider} could not be used because of a mistake in the studio.").format(provider=self.label),
-            kind=ErrorKind.INTERNAL,
-            outcome=Outcome.REJECTED if self.built_in else Outcome.UNKNOWN,
+    def _counted(self, result: ImageResult, wanted: int) -> ImageResult:
+        """Return `result` if it has as many pictures as were asked for."""
+        if len(result.images) == wanted:
+            return result
+        raise ProviderError(
+            N_("{provider} sent another number of pictures ({got}) than it was asked for ({wanted}).").format(
+                provider=self.label, wanted=wanted, got=len(result.images)
+            ),
+            kind=ErrorKind.BAD_ANSWER,
+            outcome=Outcome.ACCEPTED,
+            request_id=result.request_id,
+            usage=result.usage,
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import FrozenInstanceError, replace
 from datetime import date
 
@@ -9,6 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from imagegen.providers.base import (
+    Accepted,
     Availability,
     Feature,
     ImagePayload,
@@ -209,3 +211,104 @@ def test_a_key_loses_the_blanks_around_it():
         studio_key = " sk-1234\n"
 
     assert Keyed.config_from(Settings()).key.get_secret_value() == "sk-1234"
+
+
+class Foundry(Painter):
+    """Answers with a receipt first, as services do that are asked again for what they made."""
+
+    def __init__(self, **more):
+        super().__init__(**more)
+        self.collected = []
+        self.trouble = None
+
+    def _generate(self, spec, request):
+        self.calls += 1
+        return Accepted(
+            model=spec.id, n=request.n, receipt="job-of-secret-7", usage=Usage(output_tokens=9), request_id="r1"
+        )
+
+    def _collect(self, accepted, seconds):
+        self.collected.append((accepted, seconds))
+        if self.trouble is not None:
+            raise self.trouble
+        payload = ImagePayload(data=b"x", mime_type="image/png")
+        return ImageResult(images=(payload,) * self.pictures, usage=accepted.usage, request_id=accepted.request_id)
+
+
+def test_a_receipt_is_told_before_its_pictures_are_fetched():
+    foundry, kept = Foundry(), []
+
+    result = foundry.generate(GOOD, lambda accepted: kept.append((accepted, len(foundry.collected))))
+
+    assert result.request_id == "r1"
+    [(accepted, fetched_before)] = kept
+    assert (accepted.receipt, accepted.n, fetched_before) == ("job-of-secret-7", 1, 0)
+
+
+def test_a_provider_that_answers_with_pictures_tells_of_no_receipt():
+    kept = []
+
+    Painter().generate(GOOD, kept.append)
+
+    assert kept == []
+
+
+def test_another_process_gets_the_pictures_by_the_receipt_and_asks_for_none_anew():
+    kept = []
+    Foundry().generate(GOOD, lambda accepted: kept.append(accepted.dumps()))
+    foundry = Foundry()
+
+    result = foundry.resume(Accepted.loads(kept[0]), deadline_seconds=7)
+
+    assert (len(result.images), result.usage, result.request_id) == (1, Usage(output_tokens=9), "r1")
+    assert foundry.calls == 0
+    assert foundry.collected[0][1] == 7
+
+
+def test_a_receipt_shows_in_no_repr_until_it_is_asked_for():
+    accepted = Accepted(model="brush", n=1, receipt="job-of-secret-7")
+
+    assert "secret" not in repr(accepted) + repr(accepted.dumps())
+    assert Accepted.loads(accepted.dumps()) == accepted
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"model": "brush"}', '{"model": "brush", "n": "x", "receipt": "r"}'])
+def test_what_is_no_receipt_is_not_taken_for_one(text):
+    with pytest.raises(ValueError):
+        Accepted.loads(SecretStr(text))
+
+
+def test_a_receipt_that_cannot_be_kept_does_not_cost_the_pictures(caplog):
+    def broken(accepted):
+        raise RuntimeError(accepted.receipt)
+
+    assert Foundry().generate(GOOD, broken).images
+    assert "secret" not in caplog.text
+
+
+def test_fetching_has_what_is_left_of_the_calls_time():
+    foundry = Foundry()
+
+    foundry.generate(replace(GOOD, deadline_seconds=50), lambda _: time.sleep(0.05))
+
+    assert 49 < foundry.collected[0][1] < 49.96
+
+
+@pytest.mark.parametrize("begin", ["generate", "resume"])
+def test_a_mistake_while_fetching_was_billed_all_the_same(begin):
+    foundry = Foundry()
+    foundry.trouble = KeyError("job-of-secret-7")
+    accepted = foundry._generate(SPEC, GOOD)
+
+    with pytest.raises(ProviderError) as caught:
+        foundry.generate(GOOD) if begin == "generate" else foundry.resume(accepted)
+
+    error = caught.value
+    assert (error.kind, error.outcome, error.retryable) == ("internal", Outcome.ACCEPTED, False)
+    assert (error.usage, error.request_id) == (Usage(output_tokens=9), "r1")
+    assert "secret" not in error.message
+
+
+def test_a_receipt_for_another_number_of_pictures_is_said_so():
+    with pytest.raises(ProviderError, match="another number of pictures"):
+        Foundry(pictures=2).generate(GOOD)
