@@ -2,12 +2,14 @@
 
 from imagegen.models import connection as connection
 from imagegen.models.audit import AuditEntry
+from imagegen.models.cleaning import CleaningReport
 from imagegen.models.images import Image
 from imagegen.models.invitations import Invitation, PasswordReset
 from imagegen.models.jobs import Attempt, Event, IdempotencyKey, Job, Outbox, Shot, attempt_shots
 from imagegen.models.money import LedgerEntry, Reservation
 from imagegen.models.provider_keys import Fallback, ProviderKey
 from imagegen.models.provider_states import ProviderState
+from imagegen.models.schedules import Schedule, ScheduleRun
 from imagegen.models.scope import organisation_scope, system_scope
 from imagegen.models.switches import Switch
 from imagegen.models.unit_of_work import UnitOfWork, unit_of_work, writes
@@ -17,6 +19,7 @@ __all__ = [
     "ApiToken",
     "Attempt",
     "AuditEntry",
+    "CleaningReport",
     "Event",
     "Fallback",
     "IdempotencyKey",
@@ -31,6 +34,8 @@ __all__ = [
     "ProviderKey",
     "ProviderState",
     "Reservation",
+    "Schedule",
+    "ScheduleRun",
     "Session",
     "Shot",
     "Switch",
