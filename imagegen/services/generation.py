@@ -209,7 +209,7 @@ def create_job(
                 organisation_id=organisation_id,
                 user_id=user_id,
                 key=idempotency_key,
-                request_hash=_hash(asked),
+                request_hash=hash_of(asked),
                 job_id=job.id,
             )
         )
@@ -273,7 +273,8 @@ def is_used(*, organisation_id: int, user_id: int, key: str | None) -> bool:
     return db.session.scalar(query) is not None
 
 
-def _hash(asked: dict[str, Any]) -> str:
+def hash_of(asked: dict[str, Any]) -> str:
+    """Return what tells a request, as a job keeps it, from others under the same Idempotency-Key."""
     return hashlib.sha256(json.dumps(asked, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
 
 
@@ -287,6 +288,6 @@ def _earlier(uow: UnitOfWork, organisation_id: int, user_id: int, key: str, aske
     )
     if row is None:
         return None
-    if row.request_hash != _hash(asked):
+    if row.request_hash != hash_of(asked):
         raise Conflict(N_("This Idempotency-Key was used for another request. Use a new key."))
     return uow.get_one(Job, row.job_id)
