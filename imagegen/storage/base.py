@@ -104,3 +104,7 @@ class Storage(ABC):
     def sweep_workspaces(self, older_than: timedelta) -> int:
         """Remove workspaces that crashed processes left behind, and return how many."""
         return self._workspaces.sweep(older_than)
+
+    def left_workspaces(self, older_than: timedelta) -> list[str]:
+        """Return the names of what `sweep_workspaces` would remove."""
+        return self._workspaces.left_behind(older_than)

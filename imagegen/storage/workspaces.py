@@ -44,16 +44,22 @@ class Workspaces:
 
     def sweep(self, older_than: timedelta) -> int:
         """Remove what was made more than `older_than` ago, and nothing else; return how many."""
-        if not self._root.is_dir():
-            return 0
-        limit = time.time() - older_than.total_seconds()
         swept = 0
-        for left in self._root.iterdir():
-            made = _NAME.fullmatch(left.name)
-            if made and int(made[1]) < limit:
-                _remove(left)
-                swept += not os.path.lexists(left)
+        for left in self._older(older_than):
+            _remove(left)
+            swept += not os.path.lexists(left)
         return swept
+
+    def left_behind(self, older_than: timedelta) -> list[str]:
+        """Return the names of what `sweep` would remove, sorted."""
+        return sorted(path.name for path in self._older(older_than))
+
+    def _older(self, than: timedelta) -> list[Path]:
+        if not self._root.is_dir():
+            return []
+        limit = time.time() - than.total_seconds()
+        found = ((path, _NAME.fullmatch(path.name)) for path in self._root.iterdir())
+        return [path for path, made in found if made and int(made[1]) < limit]
 
 
 def _remove(path: Path) -> None:
