@@ -21,6 +21,7 @@ from sqlalchemy import MetaData
 from sqlalchemy.orm import DeclarativeBase
 from werkzeug.local import LocalProxy
 
+from imagegen.core.crypto import Sealer
 from imagegen.core.sockets import socket_folder
 
 if TYPE_CHECKING:
@@ -79,6 +80,11 @@ class Runtime:
     def prices(self) -> PriceTable:
         """The prices in force now."""
         return self.price_book.table
+
+    @property
+    def sealer(self) -> Sealer:
+        """What seals other people's secrets before they are stored."""
+        return Sealer(self.settings.encryption_keys.get_secret_value().split(","))
 
     @property
     def imaging(self) -> PoolClient:

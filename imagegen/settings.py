@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
@@ -26,13 +27,15 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from imagegen.core import crypto
+from imagegen.core.secrets import keep_once
+
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 ENV_FILE = PROJECT_ROOT / ".env"
 
 NO_LIMIT = "off"
 """What a rate limit says that lets everything through."""
 
-_SECRET_KEY_FILE = "secret-key"  # noqa: S105 - a file's name
 _CREDENTIALS = re.compile(r"://([^:/@]*):(.*)@")
 _MASK = "********"
 
@@ -110,8 +113,12 @@ def _smtp(url: str) -> str:
     return url
 
 
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, re.split(r"[\s,]+", text)))
+
+
 def _words(value: object) -> object:
-    return tuple(filter(None, re.split(r"[\s,]+", value))) if isinstance(value, str) else value
+    return _split(value) if isinstance(value, str) else value
 
 
 def _rate(text: str) -> str:
@@ -123,12 +130,21 @@ def _rate(text: str) -> str:
     return text
 
 
+def _sealing_keys(given: SecretStr) -> SecretStr:
+    """Return the keys one way, with commas between, so that what reads them has nothing to check."""
+    try:
+        return SecretStr(",".join(crypto.read_key(key) for key in _split(given.get_secret_value())))
+    except ValueError:
+        raise _wrong("must be keys of 32 bytes in base64 (openssl rand -base64 32), separated by commas") from None
+
+
 Folder = Annotated[Path, AfterValidator(_folder)]
 DatabaseUrl = Annotated[str, AfterValidator(_database)]
 RedisUrl = Annotated[str, AfterValidator(_redis)]
 WebAddress = Annotated[str, AfterValidator(_web_address)]
 SmtpUrl = Annotated[str, AfterValidator(_smtp)]
 RateLimit = Annotated[str, AfterValidator(_rate)]
+SealingKeys = Annotated[SecretStr, AfterValidator(_sealing_keys)]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
 
 
@@ -149,6 +165,11 @@ class Settings(BaseSettings):
     secret_key: SecretStr = Field(
         SecretStr(""),
         description="Signs sessions and links; must be given with PostgreSQL.",
+        json_schema_extra={"shown": "made once in the data folder"},
+    )
+    encryption_keys: SealingKeys = Field(
+        SecretStr(""),
+        description="Seal providers' keys at rest: the first seals, all open; must be given with PostgreSQL.",
         json_schema_extra={"shown": "made once in the data folder"},
     )
     database_url: DatabaseUrl = Field(
@@ -235,7 +256,7 @@ class Settings(BaseSettings):
 
     @classmethod
     def load(cls, env_file: Path | None = ENV_FILE) -> Self:
-        """Return the settings of this process, making the data folder and its secret key if they are missing.
+        """Return the settings of this process, making the data folder and its keys if they are missing.
 
         Raises SettingsError with one sentence when a setting is wrong.
         """
@@ -246,10 +267,10 @@ class Settings(BaseSettings):
             raise SettingsError(f"{env_file} cannot be read: {error}.") from None
         except ValidationError as error:
             raise SettingsError(_sentence(error.errors()[0])) from None
-        if not settings.secret_key.get_secret_value():
-            key = _kept_secret_key(settings)
-            settings = settings.model_copy(update={"secret_key": SecretStr(key)})
-            origins["secret_key"] = Origin.DATA_FOLDER
+        for name, kept in _KEPT.items():
+            if not getattr(settings, name).get_secret_value():
+                settings = settings.model_copy(update={name: SecretStr(_kept_secret(settings, name, kept))})
+                origins[name] = Origin.DATA_FOLDER
         settings._origins = origins
         return settings
 
@@ -312,39 +333,30 @@ def _sentence(error: ErrorDetails) -> str:
     return " ".join([*(str(part).upper() for part in error["loc"][:1]), reason]) + "."
 
 
-def _kept_secret_key(settings: Settings) -> str:
-    """Return the key kept in the data folder; the first process to come makes it."""
+class _Kept(NamedTuple):
+    """A secret that is made once where none is given: the file's name in the data folder, and what makes it."""
+
+    file: str
+    make: Callable[[], str]
+
+
+_KEPT: Mapping[str, _Kept] = {
+    "secret_key": _Kept("secret-key", lambda: secrets.token_hex(32)),
+    "encryption_keys": _Kept("encryption-keys", crypto.new_key),
+}
+
+
+def _kept_secret(settings: Settings, name: str, kept: _Kept) -> str:
+    """Return the secret kept in the data folder; the first process to come makes it."""
     if settings.uses_postgresql:
-        raise SettingsError("SECRET_KEY must be given when DATABASE_URL is PostgreSQL.")
-    path = settings.studio_data_dir / _SECRET_KEY_FILE
+        raise SettingsError(f"{name.upper()} must be given when DATABASE_URL is PostgreSQL.")
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not path.exists():
-            _write_once(path, secrets.token_hex(32))
-        return path.read_text(encoding="ascii").strip()
+        return keep_once(settings.studio_data_dir / kept.file, kept.make)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise SettingsError(
             f"STUDIO_DATA_DIR is {settings.studio_data_dir}, which cannot be used: {reason}."
         ) from None
-
-
-def _write_once(path: Path, text: str) -> None:
-    """Write `text` to `path`, readable by its owner only, unless another process was quicker.
-
-    A link makes the whole file appear at once, so nobody ever reads half a key.
-    """
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
-    with open(draft, "w", encoding="ascii", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    try:
-        os.link(draft, path)
-    except FileExistsError:
-        return
-    finally:
-        draft.unlink()
 
 
 def _default_text(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 import stat
@@ -13,6 +14,8 @@ import pytest
 from pydantic import ValidationError
 
 from imagegen.settings import PROJECT_ROOT, Origin, Settings, SettingsError
+
+FIRST_KEY, SECOND_KEY = (base64.urlsafe_b64encode(bytes([byte] * 32)).decode() for byte in (1, 2))
 
 
 @pytest.fixture(autouse=True)
@@ -95,33 +98,56 @@ def test_a_relative_database_file_starts_in_the_project() -> None:
 # The secret key
 
 
-def test_the_secret_key_is_made_once_and_for_its_owner_only(tmp_path: Path) -> None:
+def test_the_secret_keys_are_made_once_and_for_their_owner_only(tmp_path: Path) -> None:
     first, second = Settings.load(env_file=None), Settings.load(env_file=None)
-    assert first.secret_key == second.secret_key
+    assert (first.secret_key, first.encryption_keys) == (second.secret_key, second.encryption_keys)
     assert len(first.secret_key.get_secret_value()) == 64
-    (kept,) = (tmp_path / "data").iterdir()
-    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
-    assert stat.S_IMODE(kept.parent.stat().st_mode) == 0o700
+    assert len(base64.urlsafe_b64decode(first.encryption_keys.get_secret_value())) == 32
+    kept = sorted((tmp_path / "data").iterdir())
+    assert [file.name for file in kept] == ["encryption-keys", "secret-key"]
+    assert {stat.S_IMODE(file.stat().st_mode) for file in kept} == {0o600}
+    assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700
 
 
-def test_processes_that_start_together_agree_on_the_secret_key(tmp_path: Path) -> None:
-    program = "from imagegen.settings import Settings; print(Settings.load(None).secret_key.get_secret_value())"
+def test_processes_that_start_together_agree_on_the_secret_keys(tmp_path: Path) -> None:
+    program = (
+        "from imagegen.settings import Settings; s = Settings.load(None);"
+        "print(s.secret_key.get_secret_value(), s.encryption_keys.get_secret_value())"
+    )
     processes = [
         subprocess.Popen([sys.executable, "-c", program], cwd=PROJECT_ROOT, stdout=subprocess.PIPE) for _ in range(4)
     ]
     assert len({process.communicate(timeout=30)[0] for process in processes}) == 1
 
 
-def test_a_secret_key_that_is_given_is_used_and_none_is_made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_secret_keys_that_are_given_are_used_and_none_is_made(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("SECRET_KEY", "given")
-    assert Settings.load(env_file=None).secret_key.get_secret_value() == "given"
+    monkeypatch.setenv("ENCRYPTION_KEYS", FIRST_KEY)
+    settings = Settings.load(env_file=None)
+    assert settings.secret_key.get_secret_value() == "given"
+    assert settings.encryption_keys.get_secret_value() == FIRST_KEY
     assert not (tmp_path / "data").exists()
 
 
-def test_postgresql_wants_a_secret_key(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("name", "given"), [("SECRET_KEY", {"ENCRYPTION_KEYS": FIRST_KEY}), ("ENCRYPTION_KEYS", {"SECRET_KEY": "given"})]
+)
+def test_postgresql_wants_the_secret_keys(monkeypatch: pytest.MonkeyPatch, name: str, given: dict[str, str]) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://u:p@db/studio")
-    with pytest.raises(SettingsError, match=r"^SECRET_KEY must be given when DATABASE_URL is PostgreSQL\.$"):
+    for other, value in given.items():
+        monkeypatch.setenv(other, value)
+    with pytest.raises(SettingsError, match=rf"^{name} must be given when DATABASE_URL is PostgreSQL\.$"):
         Settings.load(env_file=None)
+
+
+def test_encryption_keys_stand_one_after_the_other_in_either_alphabet(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ENCRYPTION_KEYS", f" {FIRST_KEY}, {'+/+/' * 10}+/8= ,{SECOND_KEY}")
+    settings = Settings.load(env_file=None)
+    assert settings.encryption_keys.get_secret_value() == f"{FIRST_KEY},{'-_-_' * 10}-_8=,{SECOND_KEY}"
 
 
 # What is refused
@@ -151,6 +177,11 @@ def test_postgresql_wants_a_secret_key(monkeypatch: pytest.MonkeyPatch) -> None:
             "OPENAI_BASE_URL",
             "api.openai.com",
             "OPENAI_BASE_URL must be an address that begins with http:// or https://.",
+        ),
+        (
+            "ENCRYPTION_KEYS",
+            f"{FIRST_KEY},secret",
+            "ENCRYPTION_KEYS must be keys of 32 bytes in base64 (openssl rand -base64 32), separated by commas.",
         ),
         ("HEARTBEAT_SECONDS", "60", "HEARTBEAT_SECONDS must be at most half of LEASE_SECONDS."),
         (
@@ -200,6 +231,7 @@ def test_settings_do_not_change_while_the_studio_runs() -> None:
 def test_no_secret_and_no_password_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {
         "SECRET_KEY": "canary-1",
+        "ENCRYPTION_KEYS": f"{FIRST_KEY},{SECOND_KEY}",
         "DATABASE_URL": "postgresql://user:canary-2@sl/ash@db/studio",
         "REDIS_URL": "redis://:canary-3@cache:6379/0",
         "OPENAI_API_KEY": "canary-4",
@@ -211,6 +243,7 @@ def test_no_secret_and_no_password_is_shown(monkeypatch: pytest.MonkeyPatch) -> 
     settings = Settings.load(env_file=None)
     shown = _values(settings)
     assert "canary" not in str(shown)
+    assert FIRST_KEY not in str(shown) + repr(settings) and SECOND_KEY not in str(shown) + repr(settings)
     assert "canary-1" not in repr(settings)
     assert shown["SECRET_KEY"] == "********"
     assert shown["REDIS_URL"] == "redis://:********@cache:6379/0"

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import secrets
 import zlib
+from collections.abc import Callable
+from pathlib import Path
 
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _TOKEN = re.compile(r"igs_[0-9A-Za-z]{40}_[0-9a-f]{8}")
@@ -33,3 +36,29 @@ def is_token(text: str) -> bool:
 def digest(secret: str) -> str:
     """Return the hash under which a random secret is stored and found (it needs no salt: it is random)."""
     return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def keep_once(path: Path, make: Callable[[], str]) -> str:
+    """Return the secret in the file `path`; the first process to come makes it, and its folder. Raises OSError."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not path.exists():
+        _write_once(path, make())
+    return path.read_text(encoding="ascii").strip()
+
+
+def _write_once(path: Path, text: str) -> None:
+    """Write `text` to `path`, readable by its owner only, unless another process was quicker.
+
+    A link makes the whole file appear at once, so nobody ever reads half a key.
+    """
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    with open(draft, "w", encoding="ascii", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        return
+    finally:
+        draft.unlink()

@@ -220,6 +220,18 @@ class Provider(ABC):
         """
         return self._collected(accepted, deadline_seconds)
 
+    @final
+    def test(self, deadline_seconds: float = TEST_SECONDS) -> None:
+        """Ask the provider the cheapest thing that shows whether the key opens it (`test_note` says what).
+
+        Raises ProviderError and nothing else. Does nothing for a provider that has no `test_note`.
+        """
+        self._check_available()
+        self._guarded(lambda: self._test(deadline_seconds), Outcome.REJECTED)
+
+    def _test(self, deadline_seconds: float) -> None:  # noqa: B027 - most have nothing to ask
+        """Make the call of `test`; raise ProviderError."""
+
     def _collected(self, accepted: Accepted, seconds: float) -> ImageResult:
         result = self._guarded(lambda: self._collect(accepted, seconds), Outcome.ACCEPTED, accepted)
         return self._counted(result, accepted.n)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from threading import Lock
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -27,7 +26,15 @@ from imagegen.providers.base import (
     ProviderConfig,
     Usage,
 )
-from imagegen.providers.openai_errors import Refusal, bad_answer, broken_off, refused
+from imagegen.providers.openai_errors import (
+    Refusal,
+    bad_answer,
+    broken_off,
+    key_not_tested,
+    key_refused,
+    no_list_of_models,
+    refused,
+)
 from imagegen.providers.openai_models import (
     COMPATIBLE_IDS,
     COMPATIBLE_MODELS,
@@ -43,10 +50,11 @@ if TYPE_CHECKING:
 
 OFFICIAL_BASE_URL = "https://api.openai.com/v1"
 OFFICIAL_HOST = "api.openai.com"
+LONGEST_LIST = 1024 * 1024
+"""Bytes of the list of models."""
 LARGEST_PICTURE = 32 * 1024 * 1024
 """Bytes of answer for each picture, and as many again: 8.3 megapixels of noise with alpha take 44 MiB."""
 
-_SENDABLE = re.compile(r"[!-~]+")
 _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\x89PNG\r\n\x1a\n", "png"),
     (0, b"\xff\xd8\xff", "jpeg"),
@@ -92,6 +100,9 @@ class OpenAIProvider(Provider):
     label: ClassVar[str] = "OpenAI"
     key_setting: ClassVar[str | None] = "openai_api_key"
     base_url_setting: ClassVar[str | None] = "openai_base_url"
+    takes_key: ClassVar[bool] = True
+    key_page: ClassVar[str | None] = "https://platform.openai.com/api-keys"
+    test_note: ClassVar[str | None] = N_("The test asks OpenAI for its list of models, which costs nothing.")
 
     def __init__(self, config: ProviderConfig) -> None:
         super().__init__(config)
@@ -107,7 +118,7 @@ class OpenAIProvider(Provider):
         """Tell whether there is a key that can be one."""
         if not self._key:
             return Availability(False, N_("Set OPENAI_API_KEY to draw with OpenAI's models."))
-        if not _SENDABLE.fullmatch(self._key.get_secret_value()):
+        if not self.accepts(self._key):
             return Availability(False, N_("OPENAI_API_KEY has characters in it that no key has."))
         return Availability(True)
 
@@ -157,38 +168,53 @@ class OpenAIProvider(Provider):
 
     def _exchange(self, spec: ModelSpec, request: ImageRequest) -> tuple[Mapping[str, str], bytes]:
         """Send `request` once; return the headers and the body of a success, or raise ProviderError."""
-        images = self._images()
+        images: Any = self._resources().images
         with exchange(request.deadline_seconds, LARGEST_PICTURE * (request.n + 1)) as budget:
             try:
                 answer = images.with_raw_response.generate(**wire_fields(spec, request))
             except ExchangeError as error:
                 raise broken_off(error, self._key) from None
             except self._status_error as error:
-                raise refused(
-                    Refusal(
-                        status=error.status_code,
-                        headers=error.response.headers,
-                        body=error.body,
-                        elapsed=budget.elapsed,
-                        model=spec,
-                        key=self._key,
-                    )
-                ) from None
+                raise refused(self._refusal(error, budget.elapsed, spec)) from None
             except self._sdk_error:
                 raise broken_off(budget.failed(Failure.LOST), self._key) from None
         return answer.headers, answer.content
+
+    def _test(self, deadline_seconds: float) -> None:
+        models = self._resources().models
+        with exchange(deadline_seconds, LONGEST_LIST) as budget:
+            try:
+                answer = models.with_raw_response.list()
+            except ExchangeError as error:
+                raise key_not_tested(error, self._key) from None
+            except self._status_error as error:
+                raise key_refused(self._refusal(error, budget.elapsed, self._models[0])) from None
+            except self._sdk_error:
+                raise key_not_tested(budget.failed(Failure.LOST), self._key) from None
+        if not is_list_of_models(answer.content):
+            raise no_list_of_models(self._key)
+
+    def _refusal(self, error: APIStatusError, elapsed: float, spec: ModelSpec) -> Refusal:
+        return Refusal(
+            status=error.status_code,
+            headers=error.response.headers,
+            body=error.body,
+            elapsed=elapsed,
+            model=spec,
+            key=self._key,
+        )
 
     @property
     def _key(self) -> SecretStr:
         return self.config.key or SecretStr("")
 
-    def _images(self) -> Any:
-        """Return the SDK's images resource of this process, made once: a fork must not share connections."""
+    def _resources(self) -> OpenAI:
+        """Return the SDK's client of this process, made once: a fork must not share connections."""
         with self._lock:
             if self._client is None or self._process != os.getpid():
                 self._client = self._connect()
                 self._process = os.getpid()
-            return self._client.images
+            return self._client
 
     def _connect(self) -> OpenAI:
         from openai import APIStatusError, OpenAI, OpenAIError
@@ -247,6 +273,15 @@ def wire_fields(spec: ModelSpec, request: ImageRequest) -> dict[str, Any]:
     if request.user_hash is not None:
         fields["safety_identifier"] = request.user_hash
     return fields
+
+
+def is_list_of_models(body: bytes) -> bool:
+    """Tell whether `body` is what GET /models answers."""
+    try:
+        answer = from_json(body)
+    except ValueError:
+        return False
+    return isinstance(answer, dict) and isinstance(answer.get("data"), list)
 
 
 def _parsed(body: bytes) -> dict[str, Any]:

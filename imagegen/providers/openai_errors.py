@@ -118,6 +118,24 @@ def bad_answer(
     )
 
 
+def key_refused(refusal: Refusal) -> ProviderError:
+    """Return what the refusal of a list of models says of the key: fewer things can be wrong than with a picture."""
+    meaning = _TEST_BY_STATUS.get(refusal.status)
+    return meaning(refusal) if meaning else refused(refusal)
+
+
+def key_not_tested(error: ExchangeError, key: SecretStr) -> ProviderError:
+    """Return the error of a list of models that did not come: asked again, it costs nothing."""
+    message, kind = _TEST_BROKEN_OFF.get(error.failure, _TEST_BROKEN_OFF[Failure.LOST])
+    return ProviderError(message, kind=kind, outcome=Outcome.REJECTED, secrets=(key,))
+
+
+def no_list_of_models(key: SecretStr) -> ProviderError:
+    """Return the error of an answer that is no list of models."""
+    message, kind = _TEST_BROKEN_OFF[Failure.TOO_LONG]
+    return ProviderError(message, kind=kind, outcome=Outcome.REJECTED, secrets=(key,))
+
+
 def _moderation(refusal: Refusal) -> ProviderError:
     named = ", ".join(refusal.violations)
     if named:
@@ -202,6 +220,19 @@ def _not_accepted(refusal: Refusal) -> ProviderError:
     return refusal.error(N_("OpenAI did not accept the request.") + refusal.words, ErrorKind.BAD_REQUEST)
 
 
+def _may_not_list(refusal: Refusal) -> ProviderError:
+    return refusal.error(
+        N_("OpenAI knows this key but does not let it read the list of models. It may still draw."), ErrorKind.AUTH
+    )
+
+
+def _no_list(refusal: Refusal) -> ProviderError:
+    return refusal.error(
+        N_("The address set for OpenAI has no list of models, so the key cannot be tested there."),
+        ErrorKind.BAD_REQUEST,
+    )
+
+
 _Meaning = Callable[[Refusal], ProviderError]
 
 _BY_CODE: dict[str, _Meaning] = {
@@ -249,4 +280,14 @@ _BROKEN_OFF: dict[tuple[Failure, bool], tuple[str, ErrorKind]] = {
         N_("OpenAI's answer came packed although it was asked for plain."),
         ErrorKind.BAD_ANSWER,
     ),
+}
+
+_TEST_BY_STATUS: dict[int, _Meaning] = {403: _may_not_list, 404: _no_list, 405: _no_list}
+
+_TEST_BROKEN_OFF: dict[Failure, tuple[str, ErrorKind]] = {
+    Failure.UNREACHABLE: (N_("OpenAI cannot be reached."), ErrorKind.UNAVAILABLE),
+    Failure.LOST: (N_("OpenAI closed the connection."), ErrorKind.UNAVAILABLE),
+    Failure.LATE: (N_("OpenAI did not answer in time."), ErrorKind.TIMEOUT),
+    Failure.TOO_LONG: (N_("OpenAI sent something that is not the answer it promises."), ErrorKind.BAD_ANSWER),
+    Failure.ENCODED: (N_("OpenAI's answer came packed although it was asked for plain."), ErrorKind.BAD_ANSWER),
 }

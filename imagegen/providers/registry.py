@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Self
@@ -34,14 +34,27 @@ class OfferedModel:
 class ProviderRegistry:
     """The providers of one installation. Safe for threads; asks no network."""
 
-    def __init__(self, providers: Iterable[Provider]) -> None:
+    def __init__(self, providers: Iterable[Provider], keyed: Collection[str] = ()) -> None:
+        """Take the providers, and the ids of those to which there is another key than the installation's."""
         self._providers = {provider.id: provider for provider in providers}
+        self._keyed = frozenset(keyed)
 
     @classmethod
     def from_settings(cls, settings: Settings, paths: Sequence[str] = PROVIDERS) -> Self:
         """Return the providers named by `paths`, each with its part of `settings`."""
         classes = [_load(path) for path in paths]
         return cls(kind(kind.config_from(settings)) for kind in classes)
+
+    def for_keys(self, keyed: Collection[str]) -> ProviderRegistry:
+        """Return the same providers as somebody sees them who has keys of their own to those in `keyed`.
+
+        Only what is available differs. The calls are made with `Provider.with_key`.
+        """
+        return ProviderRegistry(self._providers.values(), keyed) if keyed else self
+
+    def available(self, provider: Provider) -> Availability:
+        """Tell whether `provider` can be used now, with the installation's key or another."""
+        return provider.available_to_keys() if provider.id in self._keyed else provider.available()
 
     def providers(self) -> tuple[Provider, ...]:
         """Return all providers, usable or not."""
@@ -52,7 +65,7 @@ class ProviderRegistry:
         return tuple(
             OfferedModel(spec, provider, availability)
             for provider in self._providers.values()
-            for availability in (provider.available(),)
+            for availability in (self.available(provider),)
             for spec in provider.models()
         )
 
@@ -75,7 +88,7 @@ class ProviderRegistry:
 
     def default(self) -> tuple[Provider, ModelSpec]:
         """Return the first usable provider and its first model; what is built in comes last."""
-        usable = [provider for provider in self._providers.values() if provider.available().ok]
+        usable = [provider for provider in self._providers.values() if self.available(provider).ok]
         if not usable:
             raise ProviderError(
                 N_("No provider of pictures is set up."), kind=ErrorKind.AUTH, outcome=Outcome.NOT_SENT
@@ -92,7 +105,7 @@ class ProviderRegistry:
     def close(self) -> None:
         """Let go of all connections."""
         for provider in self._providers.values():
-            provider.close()
+            provider.close_all()
 
     def _provider(self, provider_id: str) -> Provider:
         try:

@@ -23,6 +23,7 @@ def secrets_of(settings: Settings) -> tuple[str, ...]:
     """Return what must stand in no line: secret settings, and the passwords within addresses; the longest first."""
     values = [getattr(settings, name) for name in type(settings).model_fields]
     secrets = {value.get_secret_value() for value in values if isinstance(value, SecretStr)}
+    secrets.update(settings.encryption_keys.get_secret_value().split(","))
     passwords = {urlsplit(value).password or "" for value in values if isinstance(value, str) and "://" in value}
     secrets |= passwords | {unquote(password) for password in passwords}
     secrets |= {repr(secret)[1:-1] for secret in secrets}  # as values stand in a line

@@ -53,6 +53,7 @@ class RunningWorker:
             "STUDIO_DATA_DIR": str(settings.studio_data_dir),
             "DATABASE_URL": settings.database_url,
             "SECRET_KEY": settings.secret_key.get_secret_value(),
+            "ENCRYPTION_KEYS": settings.encryption_keys.get_secret_value(),
             "REDIS_URL": settings.redis_url or "",
             "OPENAI_API_KEY": settings.openai_api_key.get_secret_value() if settings.openai_api_key else "",
             "OPENAI_BASE_URL": settings.openai_base_url,
