@@ -32,10 +32,45 @@ from imagegen.models import Organisation, User
 from imagegen.services import accounts, passwords
 from imagegen.settings import Settings
 from imagegen.web.sse import hub
+from tests.postgresql import shared_server, with_database
 
 PASSWORD = "a long enough password"
+ENCRYPTION_KEY = "a2V5IHRoYXQgc2VhbHMga2V5cyBpbiB0aGUgdGVzdHM="
 POSTGRESQL = os.environ.get("TEST_DATABASE_URL", "")
-"""Where to run the tests on PostgreSQL instead of SQLite: `postgresql://user:password@host/postgres`."""
+"""A server to run all tests on: `postgresql://user:password@host/postgres`. Without it they start their own."""
+
+BOTH_DATABASES = ("api", "engine", "faults", "migrations", "models", "money", "services")
+"""Folders whose tests run on both databases; a test, a class or a file may choose by the mark `databases`."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let people choose databases."""
+    parser.addoption(
+        "--databases",
+        choices=("both", "sqlite", "postgresql"),
+        default="postgresql" if POSTGRESQL else "both",
+        help="run every test on this one; `both`: those that tell them apart on both, the others on SQLite",
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run every test that has a database on each that it is meant for."""
+    if "database" not in metafunc.fixturenames:
+        return
+    chosen = metafunc.config.getoption("--databases")
+    mark = metafunc.definition.get_closest_marker("databases")
+    folder = metafunc.definition.path.relative_to(Path(__file__).parent).parts[0]
+    if mark:
+        wanted: tuple[str, ...] = mark.args
+    elif chosen == "both":
+        wanted = ("sqlite", "postgresql") if folder in BOTH_DATABASES else ("sqlite",)
+    else:
+        wanted = (chosen,)
+    not_chosen = pytest.mark.skip(reason=f"it is not about {chosen}")
+    metafunc.parametrize(
+        "database",
+        [pytest.param(name, marks=() if chosen in ("both", name) else not_chosen) for name in wanted],
+    )
 
 
 @pytest.fixture(scope="session")
@@ -95,13 +130,24 @@ def data_folder(tmp_path: Path, migrated_database: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgresql_template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The name of an empty, migrated database on the server of TEST_DATABASE_URL, to be copied."""
+def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a server, started for this run alone unless TEST_DATABASE_URL names one."""
+    if POSTGRESQL:
+        yield POSTGRESQL
+        return
+    ours = tmp_path_factory.getbasetemp()
+    with shared_server(ours.parent if "PYTEST_XDIST_WORKER" in os.environ else ours) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def postgresql_template(postgresql_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The name of an empty, migrated database on that server, to be copied."""
     name = f"studio_{uuid.uuid4().hex}"
-    with psycopg.connect(POSTGRESQL, autocommit=True) as server:
+    with psycopg.connect(postgresql_server, autocommit=True) as server:
         server.execute(f"CREATE DATABASE {name}")
         folder = tmp_path_factory.mktemp("migrated")
-        url = _with_database(name)
+        url = with_database(postgresql_server, name)
         app = create_app(Settings(studio_data_dir=folder, secret_key=SecretStr("k"), database_url=url))
         with app.app_context():
             upgrade()
@@ -110,21 +156,24 @@ def postgresql_template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
         server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def _with_database(name: str) -> str:
-    return POSTGRESQL.rsplit("/", 1)[0] + f"/{name}"
+@pytest.fixture
+def database() -> str:
+    """The database that this test runs on; `pytest_generate_tests` gives it to every test that has one."""
+    return "postgresql" if POSTGRESQL else "sqlite"
 
 
 @pytest.fixture
-def database_values(request: pytest.FixtureRequest) -> Iterator[dict[str, object]]:
+def database_values(request: pytest.FixtureRequest, database: str) -> Iterator[dict[str, object]]:
     """The setting of an empty, migrated database: none for SQLite, which lies in the data folder."""
-    if not POSTGRESQL:
+    if database == "sqlite":
         yield {}
         return
+    url: str = request.getfixturevalue("postgresql_server")
     template = request.getfixturevalue("postgresql_template")
     name = f"studio_{uuid.uuid4().hex}"
-    with psycopg.connect(POSTGRESQL, autocommit=True) as server:
+    with psycopg.connect(url, autocommit=True) as server:
         server.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-        yield {"database_url": _with_database(name)}
+        yield {"database_url": with_database(url, name)}
         server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
@@ -145,6 +194,7 @@ def settings(
     values: dict[str, object] = {
         "studio_data_dir": data_folder,
         "secret_key": SecretStr("test key"),
+        "encryption_keys": SecretStr(ENCRYPTION_KEY),
         "redis_url": redis_url,
         "generate_rate_limit": "off",
     }

@@ -21,7 +21,7 @@ from imagegen.services.audit import COMMAND_LINE
 from imagegen.settings import Settings
 from imagegen.web import logs
 from tests.blueprints.access_table import CALLS, GONE, Call
-from tests.conftest import POSTGRESQL, Person
+from tests.conftest import Person
 from tests.web.browsers import Page
 from tests.web.rows import make_job
 
@@ -157,7 +157,7 @@ def locked(app: Flask) -> sqlite3.Connection:
     return other
 
 
-of_sqlite = pytest.mark.skipif(bool(POSTGRESQL), reason="PostgreSQL has no lock of the whole database")
+of_sqlite = pytest.mark.databases("sqlite")  # PostgreSQL has no lock of the whole database
 
 
 @of_sqlite
