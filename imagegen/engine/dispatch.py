@@ -40,7 +40,8 @@ def submit(
     with organisation_scope(organisation_id):
         # The same request again is no new job; whether it is the same, `create_job` finds out.
         if not generation.is_used(organisation_id=organisation_id, user_id=user_id, key=idempotency_key):
-            pace.count_job(user_id=user_id, free=plan.provider.built_in)
+            costs = generation.makes_something(organisation_id=organisation_id, request=request, plan=plan)
+            pace.count_job(user_id=user_id, free=plan.provider.built_in or not costs)
         job = generation.create_job(
             organisation_id=organisation_id,
             user_id=user_id,
@@ -48,7 +49,8 @@ def submit(
             plan=plan,
             idempotency_key=idempotency_key,
         )
-    send(f"{generation.WAKE}-{job.public_id}", shots=job.total)
+    if job.n_waiting:
+        send(f"{generation.WAKE}-{job.public_id}", shots=job.n_waiting)
     return job
 
 

@@ -132,8 +132,8 @@ class Shot(OrganisationOwned, Model):
     so that a worker that was thought dead changes nothing. `tries` counts the calls to the provider that serves it
     now. `provider_key` is the digest of the organisation's key under which it is called; blank: the installation's.
 
-    A shot that is `reused` was answered by a picture that another shot had made: nothing was sent or set aside for it,
-    and `estimated_micro` is what that saved. `reused_image_id` is empty once that picture is gone for good.
+    A shot that is `reused` was answered by a picture that another shot had made: nothing was sent or set aside for
+    it, and `estimated_micro` is what that saved. `reused_image_id` is empty once that picture is gone for good.
     """
 
     __tablename__ = "shots"

@@ -11,18 +11,21 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from imagegen.core.errors import Conflict, StudioError
 from imagegen.core.money import Micro
 from imagegen.core.text import N_, clean
 from imagegen.extensions import db, runtime
 from imagegen.models import IdempotencyKey, Job, Outbox, Shot, UnitOfWork, writes
-from imagegen.models.states import JobStatus
+from imagegen.models.columns import db_now
+from imagegen.models.states import JobStatus, ShotStatus, derive
 from imagegen.prompts.builder import build
 from imagegen.prompts.styles import find_style
 from imagegen.providers.base import AUTO, Feature, ImageRequest, ModelSpec, Provider, check
 from imagegen.providers.sizes import SizeChoice, exact_size, size_for_ratio
-from imagegen.services import events, ledger
+from imagegen.services import events, ledger, reuse
+from imagegen.services.reuse import Earlier, Reuse, Wanted
 
 KIND = "generate"
 MOST_VARIANTS = 10
@@ -66,6 +69,7 @@ class GenerationRequest(BaseModel):
         False, description="Cut to the exact ratio also where that costs more than 2 % of the picture."
     )
     output_format: Annotated[str | None, Optional] = Field(None, max_length=8)
+    reuse: Reuse = Field(reuse.NEVER, description="Whether earlier pictures of the same request will do.")
 
     @model_validator(mode="after")
     def _one_shape(self) -> GenerationRequest:
@@ -107,8 +111,13 @@ class Plan:
     @property
     def estimate(self) -> Micro | None:
         """What all shots may cost together, in micro-USD; None if any price is unknown."""
-        known = [shot.estimate for shot in self.shots if shot.estimate is not None]
-        return sum(known) if len(known) == len(self.shots) else None
+        return self.estimate_beside([None] * len(self.shots))
+
+    def estimate_beside(self, earlier: Sequence[Earlier | None]) -> Micro | None:
+        """Return what the shots without a picture in `earlier` may cost together; None if any price is unknown."""
+        new = [shot.estimate for shot, picture in zip(self.shots, earlier, strict=True) if picture is None]
+        known = [estimate for estimate in new if estimate is not None]
+        return sum(known) if len(known) == len(new) else None
 
     @property
     def seconds(self) -> float | None:
@@ -149,6 +158,27 @@ def plan(request: GenerationRequest) -> Plan:
     return Plan(provider, spec, tuple(shots))
 
 
+def plan_stand_in(job: Job, shot: Shot, *, provider: str, model: str) -> PlannedShot:
+    """Work out how another model would draw `shot`; raises StudioError if it cannot.
+
+    It gets what the person asked for. What only the first model chose (its quality's name, a seed that nobody gave)
+    the other one chooses anew.
+    """
+    asked = GenerationRequest.model_validate(job.request)
+    ratio = shot.request["ratio"]
+    _, spec = runtime.providers.find(provider, model)
+    one = {
+        "provider": provider,
+        "model": model,
+        "n": 1,
+        "aspect_ratio": ratio,
+        "aspect_ratios": None,
+        "quality": asked.quality if spec.has_quality(asked.quality) else None,
+        "seed": shot.request["seed"] if Feature.SEED in spec.supports else asked.seed,
+    }
+    return plan(asked.model_copy(update=one)).shots[0]
+
+
 Shape = tuple[tuple[int, int], tuple[int, int] | None]
 
 
@@ -165,6 +195,30 @@ def _shape(choice: SizeChoice, *, cut: bool) -> Shape:
     return (choice.width, choice.height), choice.crop or (choice.offered if cut else None)
 
 
+def find_earlier(
+    session: Session, *, organisation_id: int, request: GenerationRequest, plan: Plan
+) -> list[Earlier | None]:
+    """Return for each shot of `plan` a picture that answers the same request, or None; none twice.
+
+    Any seed is the same, unless the person gave one.
+    """
+    wanted = [
+        Wanted(
+            reuse.digest(provider=plan.provider.id, model=plan.spec.id, asked=stored(shot)),
+            None if request.seed is None else shot.request.seed,
+        )
+        for shot in plan.shots
+    ]
+    return reuse.find(session, organisation_id=organisation_id, wanted=wanted)
+
+
+def makes_something(*, organisation_id: int, request: GenerationRequest, plan: Plan) -> bool:
+    """Tell whether anything new would be made for `request`, as things are now."""
+    if request.reuse == reuse.NEVER:
+        return True
+    return None in find_earlier(db.session(), organisation_id=organisation_id, request=request, plan=plan)
+
+
 @writes
 def create_job(
     uow: UnitOfWork,
@@ -178,12 +232,16 @@ def create_job(
     """Write the job with everything that belongs to it, in one transaction; nothing is queued yet.
 
     With a key that was used before, the earlier job is returned; raises Conflict if that asked for something else.
+    With `reuse` of `exact` it begins with the pictures that there are, and only the others are paid for and made.
     """
     asked = request.model_dump(mode="json", exclude_none=True)
     if idempotency_key:
         earlier = _earlier(uow, organisation_id, user_id, idempotency_key, asked)
         if earlier is not None:
             return earlier
+    found: list[Earlier | None] = [None] * len(plan.shots)
+    if request.reuse == reuse.EXACT:
+        found = find_earlier(uow, organisation_id=organisation_id, request=request, plan=plan)
     job = Job(
         organisation_id=organisation_id,
         user_id=user_id,
@@ -194,15 +252,19 @@ def create_job(
         model=plan.spec.id,
         model_label=plan.spec.label,
         request=asked,
-        n_waiting=len(plan.shots),
-        estimated_micro=plan.estimate,
+        n_waiting=found.count(None),
+        n_succeeded=len(found) - found.count(None),
+        estimated_micro=plan.estimate_beside(found),
     )
     uow.add(job)
     uow.flush()
-    shots = [_shot(job, slot, planned) for slot, planned in enumerate(plan.shots)]
+    shots = [
+        _shot(job, slot, planned) if earlier is None else _reused(job, slot, planned, earlier)
+        for slot, (planned, earlier) in enumerate(zip(plan.shots, found, strict=True))
+    ]
     uow.add_all(shots)
     uow.flush()
-    ledger.reserve(uow, job=job, shots=shots)
+    events.record(uow, job=job, type="job.queued")
     if idempotency_key:
         uow.add(
             IdempotencyKey(
@@ -213,9 +275,23 @@ def create_job(
                 job_id=job.id,
             )
         )
-    uow.add(Outbox(task=WAKE, name=f"{WAKE}-{job.public_id}"))
-    events.record(uow, job=job, type="job.queued")
+    _begin(uow, job, shots)
     return job
+
+
+def _begin(uow: UnitOfWork, job: Job, shots: Sequence[Shot]) -> None:
+    """Set aside what the new shots may cost, and leave word of them; without any the job is done already."""
+    new = [shot for shot in shots if not shot.reused]
+    for shot in shots:
+        if shot.reused:
+            events.record(uow, job=job, shot=shot, type=f"shot.{shot.status}")
+    if new:
+        ledger.reserve(uow, job=job, shots=new)
+        uow.add(Outbox(task=WAKE, name=f"{WAKE}-{job.public_id}"))
+        return
+    job.status = derive(job.counts, begun=False)
+    job.finished_at = db_now()
+    events.record(uow, job=job, type=f"job.{job.status}")
 
 
 def _shot(job: Job, slot: int, planned: PlannedShot) -> Shot:
@@ -229,18 +305,34 @@ def _shot(job: Job, slot: int, planned: PlannedShot) -> Shot:
         width=width,
         height=height,
         estimated_micro=planned.estimate,
-        request={
-            "prompt": planned.request.prompt,
-            "negative_prompt": planned.request.negative_prompt,
-            "size": list(planned.request.size),
-            "trim": list(planned.trim) if planned.trim else None,
-            "ratio": planned.ratio,
-            "quality": planned.request.quality,
-            "seed": planned.request.seed,
-            "background": planned.request.background,
-            "output_format": planned.request.output_format,
-        },
+        request=stored(planned),
     )
+
+
+def _reused(job: Job, slot: int, planned: PlannedShot, earlier: Earlier) -> Shot:
+    """Return a shot that begins at its end: nothing is sent for it, and its estimate is what that saves."""
+    shot = _shot(job, slot, planned)
+    shot.status = ShotStatus.SUCCEEDED
+    shot.reused, shot.reused_image_id = True, earlier.image_id
+    shot.request = {**shot.request, "seed": earlier.seed}
+    shot.actual_micro = 0
+    shot.finished_at = db_now()
+    return shot
+
+
+def stored(planned: PlannedShot) -> dict[str, Any]:
+    """Return what a shot remembers of its plan; `image_request` reads it."""
+    return {
+        "prompt": planned.request.prompt,
+        "negative_prompt": planned.request.negative_prompt,
+        "size": list(planned.request.size),
+        "trim": list(planned.trim) if planned.trim else None,
+        "ratio": planned.ratio,
+        "quality": planned.request.quality,
+        "seed": planned.request.seed,
+        "background": planned.request.background,
+        "output_format": planned.request.output_format,
+    }
 
 
 def image_request(shot: Shot, *, user_hash: str, deadline_seconds: float) -> ImageRequest:

@@ -17,6 +17,7 @@ from imagegen.core.ids import is_id
 from imagegen.core.text import N_, one_line
 from imagegen.extensions import db, runtime
 from imagegen.models import Image, Job, Shot, UnitOfWork, User, writes
+from imagegen.services import reuse
 
 PAGE = 40
 LONGEST_SEARCH = 200
@@ -55,6 +56,7 @@ def add_generated(uow: UnitOfWork, *, job: Job, shot: Shot, kept: StoredFiles, s
         model=shot.model,
         style=job.request.get("style"),
         seed=seed if seed is not None else shot.request.get("seed"),
+        request_digest=reuse.digest(provider=shot.provider, model=shot.model, asked=shot.request),
         storage_provider=runtime.settings.storage_backend,
         **vars(kept),
     )
