@@ -74,3 +74,17 @@ def _postgresql(tables: Set[str]) -> Iterator[str]:
             f"CREATE OR REPLACE TRIGGER {table}_append_only BEFORE {verbs} ON {table} "
             f"FOR EACH ROW EXECUTE FUNCTION studio_refuse()"
         )
+
+
+def missing(connection: Connection) -> list[str]:
+    """Return the names of those triggers that are not in the database as `install` would make them, sorted."""
+    tables = frozenset(inspect(connection).get_table_names())
+    if connection.dialect.name == "sqlite":
+        wanted = {text.split(" ", 3)[2]: text for text in _sqlite(tables) if text.startswith("CREATE TRIGGER")}
+        found = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+        there = dict(found.tuples().all())
+        return sorted(name for name, text in wanted.items() if there.get(name) != text)
+    wanted_names = {f"{table}_moves" for table, _ in _moves(tables)}
+    wanted_names |= {f"{table}_append_only" for table in _books(tables)}
+    enabled = connection.exec_driver_sql("SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'D'")
+    return sorted(wanted_names - {name for (name,) in enabled})
