@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 import structlog
@@ -16,12 +16,14 @@ from flask_sqlalchemy import SQLAlchemy
 from flask_wtf import CSRFProtect
 from redis import Redis, RedisError
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
 from sqlalchemy import MetaData
 from sqlalchemy.orm import DeclarativeBase
 from werkzeug.local import LocalProxy
 
 from imagegen.core.crypto import Sealer
+from imagegen.core.moments import Lately
 from imagegen.core.sockets import socket_folder
 
 if TYPE_CHECKING:
@@ -75,6 +77,7 @@ class Runtime:
     providers: ProviderRegistry
     price_book: PriceBook
     pool: PoolOwner
+    lately: Lately = field(default_factory=Lately)
 
     @property
     def prices(self) -> PriceTable:
@@ -95,11 +98,25 @@ class Runtime:
 runtime: Runtime = cast(Runtime, LocalProxy(lambda: current_app.extensions["studio"]))
 
 
+REDIS_ANSWERS_WITHIN = 1.0
+"""Seconds. Redis only wakes and counts: one that hangs must hold nobody up for longer than one that is down."""
+
+
 def connect_redis(url: str | None) -> Redis:
-    """Return a client; it connects at its first command, so that the command line works without a server."""
+    """Return a client; it connects at its first command, so that the command line works without a server.
+
+    No command may block on it: whoever waits for Redis (RQ's worker) needs a client of its own.
+    """
     # Without REDIS_URL only `make run` knows where the embedded server is.
     url = url or f"unix://{socket_folder() / 'none.sock'}"
-    return Redis.from_url(url, socket_connect_timeout=2, retry=Retry(NoBackoff(), 1))
+    # A connection that has died meanwhile is worth another try, a server that does not answer is not.
+    again = Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,))
+    return Redis.from_url(
+        url,
+        socket_connect_timeout=REDIS_ANSWERS_WITHIN,
+        socket_timeout=REDIS_ANSWERS_WITHIN,
+        retry=again,
+    )
 
 
 def in_app_context(function: Callable[P, R]) -> Callable[P, R]:
