@@ -82,7 +82,7 @@ def missing(connection: Connection) -> list[str]:
     if connection.dialect.name == "sqlite":
         wanted = {text.split(" ", 3)[2]: text for text in _sqlite(tables) if text.startswith("CREATE TRIGGER")}
         found = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
-        there = dict(found.tuples().all())
+        there: dict[str, str] = dict(found.all())
         return sorted(name for name, text in wanted.items() if there.get(name) != text)
     wanted_names = {f"{table}_moves" for table, _ in _moves(tables)}
     wanted_names |= {f"{table}_append_only" for table in _books(tables)}
