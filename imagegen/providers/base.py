@@ -209,7 +209,8 @@ class Provider(ABC):
         if isinstance(answer, Accepted):
             self._announce(answer, on_accepted)
             return self._collected(answer, request.deadline_seconds - (time.monotonic() - started))
-        return self._counted(answer, request.n)
+        self._check_count(len(answer.images), answer, request.n)
+        return answer
 
     @final
     def resume(self, accepted: Accepted, *, deadline_seconds: float = DEFAULT_DEADLINE_SECONDS) -> ImageResult:
@@ -234,7 +235,8 @@ class Provider(ABC):
 
     def _collected(self, accepted: Accepted, seconds: float) -> ImageResult:
         result = self._guarded(lambda: self._collect(accepted, seconds), Outcome.ACCEPTED, accepted)
-        return self._counted(result, accepted.n)
+        self._check_count(len(result.images), accepted, accepted.n)
+        return result
 
     def _announce(self, accepted: Accepted, on_accepted: OnAccepted | None) -> None:
         """Tell of `accepted`. Whoever cannot write it down must not cost us the picture that is paid for."""
@@ -267,18 +269,18 @@ class Provider(ABC):
                 usage=accepted.usage if accepted else None,
             ) from error
 
-    def _counted(self, result: ImageResult, wanted: int) -> ImageResult:
-        """Return `result` if it has as many pictures as were asked for."""
-        if len(result.images) == wanted:
-            return result
+    def _check_count(self, got: int, answer: ImageResult | Accepted, wanted: int) -> None:
+        """Raise ProviderError if `answer` has `got` pictures and not as many as were `wanted`."""
+        if got == wanted:
+            return
         raise ProviderError(
             N_("{provider} sent another number of pictures ({got}) than it was asked for ({wanted}).").format(
-                provider=self.label, wanted=wanted, got=len(result.images)
+                provider=self.label, wanted=wanted, got=got
             ),
             kind=ErrorKind.BAD_ANSWER,
             outcome=Outcome.ACCEPTED,
-            request_id=result.request_id,
-            usage=result.usage,
+            request_id=answer.request_id,
+            usage=answer.usage,
         )
 
 

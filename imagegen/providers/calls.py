@@ -94,6 +94,12 @@ class Accepted:
     request_id: str | None = None
     model_returned: str | None = None
 
+    def delivered(self, images: tuple[ImagePayload, ...]) -> ImageResult:
+        """Return the call's result, now that `images` are there."""
+        return ImageResult(
+            images=images, usage=self.usage, request_id=self.request_id, model_returned=self.model_returned
+        )
+
     def dumps(self) -> SecretStr:
         """Return all of it as text, to be sealed and kept for `Provider.resume`."""
         return SecretStr(_ACCEPTED.dump_json(self).decode())

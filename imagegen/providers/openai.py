@@ -5,20 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from threading import Lock
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
 import httpx2
-import pybase64
-from pydantic import BaseModel, Field, SecretStr, ValidationError
-from pydantic_core import from_json
+from pydantic import SecretStr, TypeAdapter
 
+from imagegen.core.addresses import Origin
+from imagegen.core.fetch import Fetcher
 from imagegen.core.text import N_, clean
+from imagegen.providers import openai_answers
 from imagegen.providers.base import (
     AUTO,
-    MIME_TYPES,
+    Accepted,
     Availability,
-    ImagePayload,
     ImageRequest,
     ImageResult,
     ModelSpec,
@@ -26,6 +26,7 @@ from imagegen.providers.base import (
     ProviderConfig,
     Usage,
 )
+from imagegen.providers.downloads import Downloads
 from imagegen.providers.openai_errors import (
     Refusal,
     bad_answer,
@@ -54,39 +55,7 @@ LONGEST_LIST = 1024 * 1024
 """Bytes of the list of models."""
 LARGEST_PICTURE = 32 * 1024 * 1024
 """Bytes of answer for each picture, and as many again: 8.3 megapixels of noise with alpha take 44 MiB."""
-
-_SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
-    (0, b"\x89PNG\r\n\x1a\n", "png"),
-    (0, b"\xff\xd8\xff", "jpeg"),
-    (8, b"WEBP", "webp"),
-)
-Count = Annotated[int, Field(ge=0, strict=True)]
-
-
-class _Picture(BaseModel):
-    b64_json: str | None = None
-
-
-class _Answer(BaseModel):
-    """What must be right for there to be pictures; usage is read apart, for a wrong one spoils none."""
-
-    data: list[_Picture] = Field(min_length=1)
-
-
-class _InputDetails(BaseModel):
-    text_tokens: Count
-    image_tokens: Count
-
-
-class _OutputDetails(BaseModel):
-    text_tokens: Count = 0
-
-
-class _TokenCount(BaseModel):
-    input_tokens: Count
-    output_tokens: Count
-    input_tokens_details: _InputDetails | None = None
-    output_tokens_details: _OutputDetails | None = None
+_Urls = TypeAdapter(tuple[str, ...])
 
 
 class OpenAIProvider(Provider):
@@ -104,9 +73,15 @@ class OpenAIProvider(Provider):
     key_page: ClassVar[str | None] = "https://platform.openai.com/api-keys"
     test_note: ClassVar[str | None] = N_("The test asks OpenAI for its list of models, which costs nothing.")
 
-    def __init__(self, config: ProviderConfig) -> None:
+    def __init__(self, config: ProviderConfig, fetcher: Fetcher | None = None) -> None:
         super().__init__(config)
         self._base_url = config.base_url or OFFICIAL_BASE_URL
+        self._downloads = Downloads(
+            label=self.label,
+            own=Origin.of(self._base_url),
+            max_bytes=LARGEST_PICTURE,
+            fetcher=fetcher or Fetcher(),
+        )
         self._models = GPT_IMAGE_MODELS if is_official(self._base_url) else GPT_IMAGE_MODELS + COMPATIBLE_MODELS
         self._lock = Lock()
         self._client: OpenAI | None = None
@@ -152,19 +127,34 @@ class OpenAIProvider(Provider):
         if client is not None:
             client.close()
 
-    def _generate(self, spec: ModelSpec, request: ImageRequest) -> ImageResult:
+    def _generate(self, spec: ModelSpec, request: ImageRequest) -> ImageResult | Accepted:
         headers, body = self._exchange(spec, request)
-        request_id = headers.get("x-request-id")
+        request_id, model_returned = headers.get("x-request-id"), headers.get("openai-model")
         usage: Usage | None = None
         try:
-            answer = _parsed(body)
-            usage = _usage(answer.get("usage"))
-            images = _payloads(answer)
-        except _NoPicture as problem:
+            answer = openai_answers.parsed(body)
+            usage = openai_answers.usage_of(answer)
+            found = openai_answers.pictures(answer)
+            urls = openai_answers.addresses(found)
+            images = () if urls else openai_answers.payloads(found)
+        except openai_answers.NoPicture as problem:
             raise bad_answer(str(problem), key=self._key, request_id=request_id, usage=usage) from None
-        return ImageResult(
-            images=images, usage=usage, request_id=request_id, model_returned=headers.get("openai-model")
+        if not urls:
+            return ImageResult(images=images, usage=usage, request_id=request_id, model_returned=model_returned)
+        return Accepted(
+            model=spec.id,
+            n=request.n,
+            receipt=_Urls.dump_json(urls).decode(),
+            usage=usage,
+            request_id=request_id,
+            model_returned=model_returned,
         )
+
+    def _collect(self, accepted: Accepted, seconds: float) -> ImageResult:
+        urls = _Urls.validate_json(accepted.receipt)
+        # Counted first: whoever lists a thousand addresses is not to be followed to each of them.
+        self._check_count(len(urls), accepted, accepted.n)
+        return accepted.delivered(self._downloads.pictures(urls, accepted, seconds))
 
     def _exchange(self, spec: ModelSpec, request: ImageRequest) -> tuple[Mapping[str, str], bytes]:
         """Send `request` once; return the headers and the body of a success, or raise ProviderError."""
@@ -191,7 +181,7 @@ class OpenAIProvider(Provider):
                 raise key_refused(self._refusal(error, budget.elapsed, self._models[0])) from None
             except self._sdk_error:
                 raise key_not_tested(budget.failed(Failure.LOST), self._key) from None
-        if not is_list_of_models(answer.content):
+        if not openai_answers.is_list_of_models(answer.content):
             raise no_list_of_models(self._key)
 
     def _refusal(self, error: APIStatusError, elapsed: float, spec: ModelSpec) -> Refusal:
@@ -240,10 +230,6 @@ class OpenAIProvider(Provider):
         return client
 
 
-class _NoPicture(Exception):
-    """A success without a usable picture; the text is a sentence."""
-
-
 def is_official(base_url: str) -> bool:
     """Tell whether `base_url` is OpenAI's own, its regional hosts included."""
     host = urlsplit(base_url).hostname or ""
@@ -273,58 +259,3 @@ def wire_fields(spec: ModelSpec, request: ImageRequest) -> dict[str, Any]:
     if request.user_hash is not None:
         fields["safety_identifier"] = request.user_hash
     return fields
-
-
-def is_list_of_models(body: bytes) -> bool:
-    """Tell whether `body` is what GET /models answers."""
-    try:
-        answer = from_json(body)
-    except ValueError:
-        return False
-    return isinstance(answer, dict) and isinstance(answer.get("data"), list)
-
-
-def _parsed(body: bytes) -> dict[str, Any]:
-    try:
-        answer = from_json(body)
-    except ValueError:
-        answer = None
-    if not isinstance(answer, dict):
-        raise _NoPicture(N_("OpenAI sent something that is not the answer it promises."))
-    return answer
-
-
-def _payloads(answer: dict[str, Any]) -> tuple[ImagePayload, ...]:
-    try:
-        pictures = _Answer.model_validate(answer).data
-    except ValidationError:
-        raise _NoPicture(N_("OpenAI sent an answer without a picture.")) from None
-    return tuple(_payload(picture) for picture in pictures)
-
-
-def _payload(picture: _Picture) -> ImagePayload:
-    if not picture.b64_json:
-        raise _NoPicture(N_("OpenAI sent an answer without the picture in it."))
-    try:
-        data = pybase64.b64decode(picture.b64_json, validate=True)
-    except ValueError:
-        raise _NoPicture(N_("OpenAI sent a picture that cannot be decoded.")) from None
-    for offset, signature, name in _SIGNATURES:
-        if data.startswith(signature, offset):
-            return ImagePayload(data=data, mime_type=MIME_TYPES[name])
-    raise _NoPicture(N_("OpenAI sent something that is not a PNG, JPEG or WebP picture."))
-
-
-def _usage(told: object) -> Usage | None:
-    """Return the token counts of an answer; None if it tells none that make sense."""
-    try:
-        count = _TokenCount.model_validate(told)
-    except ValidationError:
-        return None
-    given, made = count.input_tokens_details, count.output_tokens_details
-    return Usage(
-        input_text_tokens=given.text_tokens if given else count.input_tokens,
-        input_image_tokens=given.image_tokens if given else 0,
-        output_tokens=count.output_tokens,
-        output_text_tokens=min(made.text_tokens, count.output_tokens) if made else 0,
-    )

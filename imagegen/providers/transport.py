@@ -17,10 +17,11 @@ from typing import Any
 import httpcore2
 import httpx2
 
+from imagegen.core.deadlines import BoundedStream
+
 CONNECT_SECONDS = 10.0
 KEEP_IDLE_SECONDS = 20.0
 LONGEST_ERROR_BODY = 64 * 1024
-_PIECE = 64 * 1024
 
 
 class Failure(StrEnum):
@@ -180,31 +181,6 @@ class _Body(httpx2.SyncByteStream):
         self._response.close()
 
 
-class _Stream(httpcore2.NetworkStream):
-    """A connection on which every operation ends at the deadline of the exchange that does it."""
-
-    def __init__(self, stream: httpcore2.NetworkStream) -> None:
-        self._stream = stream
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, _within(timeout))
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        for start in range(0, len(buffer), _PIECE):
-            self._stream.write(buffer[start : start + _PIECE], _within(timeout))
-
-    def close(self) -> None:
-        self._stream.close()
-
-    def start_tls(
-        self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore2.NetworkStream:
-        return _Stream(self._stream.start_tls(ssl_context, server_hostname, _within(timeout)))
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._stream.get_extra_info(info)
-
-
 class _Backend(httpcore2.SyncBackend):
     """Opens connections that keep to the deadline."""
 
@@ -216,7 +192,8 @@ class _Backend(httpcore2.SyncBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
     ) -> httpcore2.NetworkStream:
-        return _Stream(super().connect_tcp(host, port, _within(timeout), local_address, socket_options))
+        stream = super().connect_tcp(host, port, _within(timeout), local_address, socket_options)
+        return BoundedStream(stream, _within)
 
 
 def _within(timeout: float | None) -> float:

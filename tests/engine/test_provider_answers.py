@@ -112,7 +112,7 @@ BILLED = [
     ("broken_base64", "cannot be decoded"),
     ("empty_data", "without a picture"),
     ("no_data", "without a picture"),
-    ("address", "without the picture in it"),
+    ("address", "leads into a private network"),
     ("not_a_picture", "not a PNG, JPEG or WebP"),
     ("wrong_count", "another number of pictures"),
 ]

@@ -110,7 +110,7 @@ def _not_a_picture(answer: Answer) -> None:
 
 
 def _address(answer: Answer) -> None:
-    answer["data"] = [{"url": "https://pictures.invalid/1.png"} for _ in answer["data"]]
+    answer["data"] = [{"url": "https://169.254.169.254/latest/meta-data"} for _ in answer["data"]]
 
 
 _Apply = Callable[["Handler", Fault, Answer], None]

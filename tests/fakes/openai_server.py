@@ -4,38 +4,37 @@
         server.script("429", {"kind": "500", "latency": 2})
         ...                                # server.base_url, server.requests, server.bill
 
+With `addresses` it answers, as DALL·E did, with addresses where it keeps the pictures itself; `script_downloads` says
+how those downloads go (`tests.fakes.downloads`).
+
 `python -m tests.fakes.openai_server --port 9999` serves until stopped, steered by `POST /_control`:
-`{"faults": [...], "always": ..., "latency": seconds, "photo": true, "release": true, "reset": true}`; `GET
-/_control` tells what has happened.
+`{"faults": [...], "always": ..., "latency": seconds, "photo": true, "addresses": true, "downloads": [...], "release":
+true, "reset": true}`; `GET /_control` tells what has happened.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import select
+import secrets
 import threading
 import time
-from collections import deque
-from collections.abc import Iterable
+from collections import OrderedDict, deque
 from dataclasses import asdict, dataclass, field
-from decimal import ROUND_HALF_EVEN, Decimal
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
 import pybase64
 
-from tests.fakes.openai_contract import LISTED_SIZE_MODELS, MODELS, OLD_MODELS, SHUTDOWN, complaint, size_of
+from tests.fakes import downloads
+from tests.fakes.answering import AnsweringHandler, StoppableServer
+from tests.fakes.openai_answers import drawn_answer, model_entry, price
+from tests.fakes.openai_contract import MODELS, OLD_MODELS, complaint
 from tests.fakes.openai_faults import BILLED, FAULTS, Fault, as_fault, error_body
-from tests.fakes.pictures import picture
 
 DEFAULT_KEY = "sk-canary-2f9c81d7e6b54a03"
-# Dollars for a million tokens (text in, picture out), kept apart from the studio's own table on purpose.
-_RATES = {"gpt-image-1.5": ("5", "32"), "gpt-image-1-mini": ("2", "8")}
-_USUAL_RATES = ("5", "30")
-# Tokens of a picture of 1024 by 1024.
-_TOKENS = {"low": 180, "medium": 1490, "high": 6210, "xhigh": 9300, "max": 12400}
-_OLDER_TOKENS = {"low": 272, "medium": 1056, "high": 4152}
+SIGNATURE = "sig-canary-8d05b6"
+"""Stands in every address of a picture: whoever finds it elsewhere has found a leak."""
+MOST_KEPT = 256
 
 
 @dataclass(slots=True)
@@ -62,6 +61,11 @@ class State:
 
     latency: float = 0.0
     photo: bool = False
+    addresses: bool = False
+    kept: OrderedDict[str, tuple[bytes, str]] = field(default_factory=OrderedDict)
+    """Pictures by path, with their media types."""
+    downloads: deque[downloads.Way] = field(default_factory=deque)
+    fetched: list[Recorded] = field(default_factory=list)
     faults: deque[Fault] = field(default_factory=deque)
     always: Fault | None = None
     requests: list[Recorded] = field(default_factory=list)
@@ -76,14 +80,31 @@ class State:
         with self.lock:
             return self.faults.popleft() if self.faults else self.always
 
+    def next_download(self) -> downloads.Way:
+        """Return how the download at hand goes."""
+        with self.lock:
+            return self.downloads.popleft() if self.downloads else {"kind": "none"}
+
+    def keep(self, data: bytes, output_format: str) -> str:
+        """Keep a picture and return the path under which it is served; the oldest ones go."""
+        path = f"/pictures/{secrets.token_hex(8)}.{output_format}"
+        with self.lock:
+            self.kept[path] = (data, f"image/{output_format}")
+            while len(self.kept) > MOST_KEPT:
+                self.kept.popitem(last=False)
+        return f"{path}?{SIGNATURE}"
+
     def control(self, orders: dict[str, Any]) -> None:
         """Follow `orders`; raise ValueError for a fault that there is not."""
         faults = [as_fault(fault) for fault in orders.get("faults", ())]
+        ways = [downloads.as_way(way) for way in orders.get("downloads", ())]
         with self.lock:
             if orders.get("reset"):
                 self.faults.clear()
                 self.requests.clear()
-                self.always, self.latency, self.most_busy, self.photo = None, 0.0, 0, False
+                self.downloads.clear()
+                self.fetched.clear()
+                self.always, self.latency, self.most_busy, self.photo, self.addresses = None, 0.0, 0, False, False
             if any(fault.get("hold") for fault in faults):
                 self.released.clear()
             if orders.get("release") or orders.get("reset"):
@@ -92,7 +113,9 @@ class State:
                 self.always = as_fault(orders["always"]) if orders["always"] else None
             self.latency = float(orders.get("latency", self.latency))
             self.photo = bool(orders.get("photo", self.photo))
+            self.addresses = bool(orders.get("addresses", self.addresses))
             self.faults.extend(faults)
+            self.downloads.extend(ways)
 
     def report(self) -> dict[str, Any]:
         """Return what has happened so far."""
@@ -103,50 +126,57 @@ class State:
                 "complaints": [seen.complaint for seen in self.requests if seen.complaint],
                 "bill_micro": sum(seen.billed_micro for seen in self.requests),
                 "most_busy": self.most_busy,
+                "downloads": len(self.fetched),
                 "log": [asdict(seen) for seen in self.requests],
             }
 
 
-class Server(ThreadingHTTPServer):
-    """One thread a connection; `stopping` wakes those that hang."""
+class Server(StoppableServer):
+    """One thread a connection."""
 
-    daemon_threads = True
     request_queue_size = 256
 
     def __init__(self, port: int, key: str | None) -> None:
         super().__init__(("127.0.0.1", port), Handler)
         self.key = key
         self.state = State()
-        self.stopping = threading.Event()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: callers that hang up are part of the play."""
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(AnsweringHandler):
     """One connection."""
 
     server: Server
-    protocol_version = "HTTP/1.1"
-    # Headers and body leave in one piece; two small writes would wait for each other's acknowledgement.
-    wbufsize = -1
-    disable_nagle_algorithm = True
-
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
 
     def do_GET(self) -> None:
         """List the models, or report."""
         if self.path == "/_control":
             self.send_json(200, self.server.state.report())
             return
+        if self.path.startswith("/pictures/"):
+            self._serve_picture()
+            return
         seen = self._record(None)
         if self._key_is_wrong(seen):
             return
         if self.path == "/v1/models":
-            self.send_json(200, {"object": "list", "data": [_model(name) for name in MODELS]})
+            self.send_json(200, {"object": "list", "data": [model_entry(name) for name in MODELS]})
         else:
             self.send_json(404, error_body("Unknown path.", "invalid_request_error"))
+
+    def _serve_picture(self) -> None:
+        """Answer as storage behind signed addresses does: no key is asked for, and none is to be sent."""
+        state = self.server.state
+        seen = Recorded(self.command, self.path, {k.lower(): v for k, v in self.headers.items()}, None)
+        with state.lock:
+            state.fetched.append(seen)
+            kept = state.kept.get(self.path.partition("?")[0])
+        self._seen = seen
+        way = state.next_download()
+        seen.fault = way["kind"]
+        if kept is None or not self.path.endswith(SIGNATURE):
+            self.send_bytes(404, b"<Error><Code>NoSuchKey</Code></Error>", "application/xml")
+        else:
+            downloads.send(self, way, *kept)
 
     def do_POST(self) -> None:
         """Draw, or follow orders."""
@@ -196,13 +226,27 @@ class Handler(BaseHTTPRequestHandler):
         if seen.body["model"] not in MODELS + OLD_MODELS:
             self.send_json(404, error_body("No such model.", "invalid_request_error", "model_not_found"))
             return
-        answer = _draw(seen.body, photo=self.server.state.photo)
+        answer = drawn_answer(seen.body, photo=self.server.state.photo)
         seen.usage = answer.get("usage")
-        seen.billed_micro = _price(seen.body["model"], seen.usage)
+        seen.billed_micro = price(seen.body["model"], seen.usage)
+        if self.server.state.addresses:
+            self._keep_pictures(answer, seen.body.get("output_format", "png"))
         if fault:
             FAULTS[fault["kind"]](self, fault, answer)
         else:
             self.send_json(200, answer)
+
+    def _keep_pictures(self, answer: dict[str, Any], output_format: str) -> None:
+        """Put addresses in the place of the pictures of `answer`."""
+        drawn = [pybase64.b64decode(item["b64_json"]) for item in answer["data"]]
+        paths = [self.server.state.keep(data, output_format) for data in drawn]
+        answer["data"] = [{"url": f"http://{self.headers['Host']}{path}"} for path in paths]
+
+    def note_answer(self, status: int) -> None:
+        """Write down when the answer began."""
+        if hasattr(self, "_seen"):
+            self._seen.status = status
+            self._seen.answered_at = time.monotonic()
 
     def _wait(self, fault: Fault) -> None:
         state, stopping = self.server.state, self.server.stopping
@@ -227,49 +271,6 @@ class Handler(BaseHTTPRequestHandler):
     def send_json(self, status: int, body: Any, headers: dict[str, str] | None = None) -> None:
         """Answer with `body` as JSON."""
         self.send_bytes(status, json.dumps(body).encode(), "application/json", headers or {})
-
-    def send_bytes(self, status: int, body: bytes, content_type: str, headers: dict[str, str]) -> None:
-        """Answer with `body`."""
-        self.begin(status, len(body), content_type, headers)
-        self.wfile.write(body)
-
-    def begin(
-        self, status: int, length: int | None, content_type: str, headers: dict[str, str] | None = None
-    ) -> None:
-        """Send the head of an answer; without a length the end of the connection ends it."""
-        if hasattr(self, "_seen"):
-            self._seen.status = status
-            self._seen.answered_at = time.monotonic()
-        self.send_response(status)
-        self.send_header("Content-Type", content_type)
-        self.send_header("x-request-id", f"req_{id(self):x}")
-        for name, value in (headers or {}).items():
-            self.send_header(name, value)
-        if length is None:
-            self.close_connection = True
-        else:
-            self.send_header("Content-Length", str(length))
-        self.end_headers()
-
-    def drip(self, pieces: Iterable[bytes], seconds: float) -> None:
-        """Send `pieces` one by one until they are through, the caller has left or the server stops."""
-        self.close_connection = True
-        try:
-            for piece in pieces:
-                self.wfile.write(piece)
-                self.wfile.flush()
-                if self.server.stopping.wait(seconds):
-                    return
-        except OSError:
-            return
-
-    def wait_until_left(self) -> None:
-        """Say nothing until the caller hangs up or the server stops."""
-        self.close_connection = True
-        while not self.server.stopping.is_set():
-            readable, _, _ = select.select([self.connection], [], [], 0.05)
-            if readable:
-                return
 
 
 class OpenAIServer:
@@ -311,6 +312,10 @@ class OpenAIServer:
         orders: dict[str, Any] = {"faults": list(faults)}
         self._server.state.control(orders if latency is None else {**orders, "latency": latency})
 
+    def script_downloads(self, *ways: str | downloads.Way) -> None:
+        """Answer with addresses from now on, and let the next downloads go these ways, one each."""
+        self._server.state.control({"addresses": True, "downloads": list(ways)})
+
     def release(self) -> None:
         """Answer what was held back."""
         self._server.state.control({"release": True})
@@ -326,6 +331,12 @@ class OpenAIServer:
             return list(self._server.state.requests)
 
     @property
+    def fetched(self) -> list[Recorded]:
+        """Return the downloads so far; they are not among the `requests`."""
+        with self._server.state.lock:
+            return list(self._server.state.fetched)
+
+    @property
     def bill(self) -> int:
         """Return what the caller owes, in micro-USD."""
         return sum(seen.billed_micro for seen in self.requests)
@@ -334,59 +345,6 @@ class OpenAIServer:
     def most_busy(self) -> int:
         """Return how many requests were in work at once."""
         return self._server.state.most_busy
-
-
-def _draw(body: dict[str, Any], *, photo: bool) -> dict[str, Any]:
-    width, height = size_of(body)
-    output_format = body.get("output_format", "png")
-    transparent = body.get("background") == "transparent"
-    count = body.get("n", 1)
-    pictures = [
-        pybase64.b64encode(picture(width, height, output_format, transparent=transparent, photo=photo)).decode()
-        for _ in range(count)
-    ]
-    answer = {"created": int(time.time()), "data": [{"b64_json": drawn} for drawn in pictures]}
-    if body["model"] in OLD_MODELS:
-        return answer
-    quality = "medium" if body.get("quality", "auto") == "auto" else body["quality"]
-    tokens = (_OLDER_TOKENS if body["model"] in LISTED_SIZE_MODELS else _TOKENS)[quality]
-    return answer | {
-        "background": "transparent" if transparent else "opaque",
-        "output_format": output_format,
-        "size": f"{width}x{height}",
-        "quality": quality,
-        "usage": _usage(body["prompt"], count * (tokens * width * height // (1024 * 1024))),
-    }
-
-
-def _usage(prompt: str, drawn: int) -> dict[str, Any]:
-    words = len(prompt.encode()) // 4 + 1
-    return {
-        "input_tokens": words,
-        "input_tokens_details": {"text_tokens": words, "image_tokens": 0},
-        "output_tokens": drawn,
-        "output_tokens_details": {"text_tokens": 0, "image_tokens": drawn},
-        "total_tokens": words + drawn,
-    }
-
-
-def _price(model: str, usage: dict[str, Any] | None) -> int:
-    if usage is None:
-        return 0
-    words, drawn = (Decimal(rate) for rate in _RATES.get(model, _USUAL_RATES))
-    # Dollars for a million tokens are micro-dollars for one.
-    owed = usage["input_tokens"] * words + usage["output_tokens"] * drawn
-    return int(owed.to_integral_value(ROUND_HALF_EVEN))
-
-
-def _model(name: str) -> dict[str, Any]:
-    return {
-        "id": name,
-        "object": "model",
-        "created": 1_762_000_000,
-        "owned_by": "openai",
-        "shutdown_date": SHUTDOWN.get(name),
-    }
 
 
 def main() -> None:

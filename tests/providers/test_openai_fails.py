@@ -43,7 +43,7 @@ ENDINGS = {
     "no_data": ("bad_answer", ACCEPTED, False, "without a picture"),
     "wrong_count": ("bad_answer", ACCEPTED, False, "another number of pictures"),
     "not_a_picture": ("bad_answer", ACCEPTED, False, "not a PNG, JPEG or WebP"),
-    "address": ("bad_answer", ACCEPTED, False, "without the picture in it"),
+    "address": ("bad_answer", ACCEPTED, False, "leads into a private network"),
     "endless": ("bad_answer", ACCEPTED, False, "too long"),
     "packed": ("bad_answer", ACCEPTED, False, "packed"),
     "cut": ("unknown", UNKNOWN, False, "broke before"),
