@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO, Protocol, Self
 
@@ -32,6 +32,15 @@ class StoredFile:
     sha256: str
 
 
+@dataclass(frozen=True)
+class ListedFile:
+    """A file as a listing tells of it: its key, length, and when it was put last, in UTC by the storage's clock."""
+
+    key: str
+    bytes: int
+    put_at: datetime
+
+
 class Storage(ABC):
     """Keeps files under keys made by `storage.keys`. Safe to share between threads and processes.
 
@@ -40,8 +49,9 @@ class Storage(ABC):
     - A key is checked before it is used. What is not a key of ours raises InvalidKey and touches nothing.
     - A file is visible whole or not at all, also after a crash or on a full disk; once `put` has returned it
       survives a loss of power as far as the storage can promise.
-    - `put` of the same content is idempotent, also from several processes at once. If the key names a hash,
-      other content raises WrongContent. The local file stays where it is and must not be changed later.
+    - `put` of the same content is idempotent, also from several processes at once, but for the file's age, which
+      begins anew. If the key names a hash, other content raises WrongContent. The local file stays where it is and
+      must not be changed later.
     - A file never changes. What is deleted is gone for new readers; who has it open may read on.
     - Reading what is not there raises NotStored; deleting it does nothing.
     - A full disk raises StorageFull, any other failure StorageError, each with a sentence for people.
@@ -82,6 +92,21 @@ class Storage(ABC):
     @abstractmethod
     def iter_keys(self, prefix: str = "") -> Iterator[str]:
         """Yield every key that begins with `prefix`, sorted; what is put meanwhile may be missing."""
+
+    @abstractmethod
+    def iter_files(self, prefix: str = "") -> Iterator[ListedFile]:
+        """Yield every file whose key begins with `prefix`, sorted by key; needs no more memory than a folder.
+
+        What is put or deleted meanwhile may be there or missing.
+        """
+
+    @abstractmethod
+    def delete_unless_put_since(self, key: str, moment: datetime) -> bool:
+        """Delete the file if it was put last before `moment`; tell whether it is gone.
+
+        For sweeping what seems to be nobody's: whoever puts the same content at this very time either makes the file
+        young first, and it stays, or puts it anew.
+        """
 
     @contextmanager
     def materialise(self, key: str) -> Iterator[Path]:

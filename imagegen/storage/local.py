@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import os
 import stat
+import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, Self
 
 from imagegen.core.text import N_
 from imagegen.storage import keys
-from imagegen.storage.base import Storage, StorageSettings, StoredFile
+from imagegen.storage.base import ListedFile, Storage, StorageSettings, StoredFile
 from imagegen.storage.errors import InvalidKey, NotStored, StorageError, WrongContent, disk_errors
 
 FOLDER = "files"
@@ -50,12 +53,14 @@ class LocalStorage(Storage):
             expected = keys.content_hash(key)
             if expected not in (None, stored.sha256):
                 raise WrongContent(N_("The file is not the one that was announced."))
-            if self._holds(path, stored):
+            if self._holds(path, stored) and self._renew(path):
                 return stored
             try:
                 self._name_or_copy(local_path, temporary)
+                _make_young(temporary)  # a second name for an older file would be as old
                 _make_folder(path.parent, self._root)
-                temporary.replace(path)
+                with _held(path.parent, fcntl.LOCK_SH):
+                    temporary.replace(path)
                 _sync_folder(path.parent)
             finally:
                 temporary.unlink(missing_ok=True)
@@ -65,11 +70,20 @@ class LocalStorage(Storage):
         """Tell whether `stored` is there already; a rendition may have been made anew with other bytes."""
         try:
             there = path.lstat()
-        except FileNotFoundError:
+            if not stat.S_ISREG(there.st_mode) or there.st_size != stored.bytes:
+                return False
+            return _measured(path) == (stored.bytes, stored.sha256)
+        except FileNotFoundError:  # also if it goes while it is read
             return False
-        if not stat.S_ISREG(there.st_mode) or there.st_size != stored.bytes:
-            return False
-        return _measured(path) == (stored.bytes, stored.sha256)
+
+    def _renew(self, path: Path) -> bool:
+        """Make the file young; tell whether it was still there."""
+        with _held(path.parent, fcntl.LOCK_SH):
+            try:
+                _make_young(path)
+            except FileNotFoundError:
+                return False
+        return True
 
     def _name_or_copy(self, source: Path, temporary: Path) -> None:
         """Make `temporary` hold the durable bytes of `source`.
@@ -122,13 +136,30 @@ class LocalStorage(Storage):
         with disk_errors(), suppress(FileNotFoundError):
             self._path(key).unlink()
 
+    def delete_unless_put_since(self, key: str, moment: datetime) -> bool:
+        """Delete under a lock that keeps `put` out of the folder, and that ends with its process."""
+        path = self._path(key)
+        with disk_errors(), suppress(FileNotFoundError, NotADirectoryError), _held(path.parent, fcntl.LOCK_EX):
+            if path.lstat().st_mtime >= moment.timestamp():
+                return False
+            path.unlink()
+        return True
+
     def iter_keys(self, prefix: str = "") -> Iterator[str]:
         """Yield the keys sorted; reads one folder at a time."""
         keys.check_prefix(prefix)
-        yield from self._walk("", prefix)
+        yield from (key for key, _entry in self._walk("", prefix))
 
-    def _walk(self, folder: str, prefix: str) -> Iterator[str]:
-        """Yield the keys below `folder` (empty, or ending in a slash) that begin with `prefix`."""
+    def iter_files(self, prefix: str = "") -> Iterator[ListedFile]:
+        """Yield the files sorted; reads one folder at a time."""
+        keys.check_prefix(prefix)
+        for key, entry in self._walk("", prefix):
+            with suppress(FileNotFoundError):
+                told = entry.stat(follow_symlinks=False)
+                yield ListedFile(key, told.st_size, datetime.fromtimestamp(told.st_mtime, UTC))
+
+    def _walk(self, folder: str, prefix: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
+        """Yield what lies below `folder` (empty, or ending in a slash) under keys that begin with `prefix`."""
         try:
             with os.scandir(self._root / folder) as found:
                 entries = {
@@ -143,7 +174,7 @@ class LocalStorage(Storage):
             if name.endswith("/"):
                 yield from self._walk(path, prefix)
             elif entries[name].is_file(follow_symlinks=False) and _is_key(path):
-                yield path
+                yield path, entries[name]
 
     def _path(self, key: str) -> Path:
         """Return where `key` lies; InvalidKey also if a link would lead out of the storage."""
@@ -151,6 +182,17 @@ class LocalStorage(Storage):
         if path.parent.resolve() != path.parent:
             raise InvalidKey(N_("There is no such file."))
         return path
+
+
+@contextmanager
+def _held(folder: Path, how: int) -> Iterator[None]:
+    """Hold a lock on `folder`: LOCK_SH with others who put files into it, LOCK_EX alone."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, how)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _is_key(text: str) -> bool:
@@ -172,6 +214,12 @@ def _reading_error(error: OSError) -> StorageError:
     if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR):
         return NotStored(N_("The file is no longer there."))
     return StorageError(N_("The studio could not read the file."))
+
+
+def _make_young(path: Path) -> None:
+    # By the clock that ages are told by: the kernel's own, if left to it, lags some milliseconds behind.
+    moment = time.time_ns()
+    os.utime(path, ns=(moment, moment), follow_symlinks=False)
 
 
 def _measured(path: Path) -> tuple[int, str]:

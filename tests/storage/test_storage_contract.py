@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -155,6 +157,64 @@ def test_keys_are_listed_sorted_and_by_prefix(storage: Storage) -> None:
     assert list(storage.iter_keys(keys.user_prefix(other, USER))) == sorted(one.key for one in theirs)
     cut = mine[3].key[:-60]
     assert list(storage.iter_keys(cut)) == [key for key in everything if key.startswith(cut)]
+
+
+def test_files_are_listed_with_length_and_age(storage: Storage) -> None:
+    before = datetime.now(UTC) - timedelta(seconds=2)
+    other = new_id()
+    mine = [sample(b"x" * (n + 1)) for n in range(5)]
+    for one in [*mine, sample(b"theirs", org=other)]:
+        put(storage, one)
+
+    listed = list(storage.iter_files(f"orgs/{ORG}/"))
+    assert [(file.key, file.bytes) for file in listed] == sorted((one.key, len(one.data)) for one in mine)
+    assert all(before < file.put_at < datetime.now(UTC) + timedelta(seconds=2) for file in listed)
+    assert [file.key for file in storage.iter_files()] == list(storage.iter_keys())
+
+
+def test_only_what_was_not_put_since_is_deleted(storage: Storage) -> None:
+    one = sample()
+    put(storage, one)
+    assert not storage.delete_unless_put_since(one.key, datetime.now(UTC) - timedelta(hours=24))
+    assert storage.exists(one.key)
+    assert storage.delete_unless_put_since(one.key, datetime.now(UTC) + timedelta(minutes=1))
+    assert not storage.exists(one.key)
+    assert storage.delete_unless_put_since(one.key, datetime.now(UTC)), "it is gone already"
+
+
+def test_putting_it_again_makes_a_file_young(storage: Storage, tmp_path: Path) -> None:
+    one = sample()
+    old = tmp_path / "x"
+    old.write_bytes(one.data)
+    os.utime(old, (1_000_000_000, 1_000_000_000))
+    for _ in range(2):
+        storage.put(old, one.key)
+        (file,) = storage.iter_files()
+        assert file.put_at > datetime.now(UTC) - timedelta(minutes=1)
+
+
+def test_whoever_puts_what_is_being_swept_has_it_afterwards(storage: Storage) -> None:
+    """Sweepers are about to delete an old file while the same content is put: it is there afterwards, and whole."""
+    one = sample(b"contended" * 500)
+    begun = datetime.now(UTC)
+    over = threading.Event()
+
+    def sweep() -> None:
+        while not over.is_set():
+            storage.delete_unless_put_since(one.key, begun)
+
+    with ThreadPoolExecutor(3) as pool:
+        sweepers = [pool.submit(sweep) for _ in range(3)]
+        try:
+            for _ in range(100):
+                put(storage, one)
+                begun = datetime.now(UTC)  # what was put until now is old
+                put(storage, one)
+                with storage.open(one.key) as file:
+                    assert file.read() == one.data
+        finally:
+            over.set()
+    assert [sweeper.exception() for sweeper in sweepers] == [None] * 3
 
 
 def test_a_workspace_is_private_and_gone_afterwards(storage: Storage) -> None:
