@@ -42,6 +42,11 @@ class Action(StrEnum):
     BUDGET_REMOVED = "budget_removed"
     ALLOWANCE_SET = "allowance_set"
     PRICES_CHANGED = "prices_changed"
+    KEY_ENTERED = "provider_key_entered"
+    KEY_REMOVED = "provider_key_removed"
+    KEY_TESTED = "provider_key_tested"
+    FALLBACKS_CHANGED = "fallbacks_changed"
+    LIMITS_CHANGED = "provider_limits_changed"
 
 
 class Target(StrEnum):

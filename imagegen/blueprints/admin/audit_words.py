@@ -44,6 +44,11 @@ ACTIONS: Mapping[Action, str] = {
     Action.BUDGET_REMOVED: N_("Removed a budget"),
     Action.ALLOWANCE_SET: N_("Set an allowance"),
     Action.PRICES_CHANGED: N_("Changed prices"),
+    Action.KEY_ENTERED: N_("Entered a provider's key"),
+    Action.KEY_REMOVED: N_("Removed a provider's key"),
+    Action.KEY_TESTED: N_("Tested a provider's key"),
+    Action.FALLBACKS_CHANGED: N_("Changed which models stand in"),
+    Action.LIMITS_CHANGED: N_("Changed a provider's limits"),
 }
 
 _KNOWN = frozenset(ACTIONS)
@@ -60,6 +65,11 @@ _FACTS: Mapping[str, str] = {
     "per": N_("for a"),
     "pictures": N_("pictures a month"),
     "model": N_("model"),
+    "models": N_("models"),
+    "provider": N_("provider"),
+    "result": N_("result"),
+    "concurrency": N_("at once"),
+    "per_minute": N_("a minute"),
 }
 
 
@@ -78,7 +88,7 @@ def details(facts: Mapping[str, Any]) -> str:
 def _value(name: str, value: Any) -> str:
     if isinstance(value, list):
         # Of a change what was before and what is after; else several things.
-        joint = ", " if name == "scopes" else " → "
+        joint = ", " if name in ("scopes", "models") else " → "
         return joint.join(_value(name, each) for each in value)
     if name == "role":
         return said(ROLE_NAMES.get(str(value), str(value)))

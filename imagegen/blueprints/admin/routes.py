@@ -1,6 +1,23 @@
 """All routes of the administration, gathered from the files that hold them."""
 
-from imagegen.blueprints.admin import audit, installation, invitations, organisation, people
+from imagegen.blueprints.admin import (
+    audit,
+    installation,
+    invitations,
+    organisation,
+    people,
+    providers,
+    providers_installation,
+)
 from imagegen.blueprints.admin.blueprint import blueprint
 
-__all__ = ["audit", "blueprint", "installation", "invitations", "organisation", "people"]
+__all__ = [
+    "audit",
+    "blueprint",
+    "installation",
+    "invitations",
+    "organisation",
+    "people",
+    "providers",
+    "providers_installation",
+]
