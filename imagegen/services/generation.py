@@ -23,8 +23,9 @@ from imagegen.models.states import JobStatus, ShotStatus, derive
 from imagegen.prompts.builder import build
 from imagegen.prompts.styles import find_style
 from imagegen.providers.base import AUTO, Feature, ImageRequest, ModelSpec, Provider, check
+from imagegen.providers.registry import ProviderRegistry
 from imagegen.providers.sizes import SizeChoice, exact_size, size_for_ratio
-from imagegen.services import events, ledger, reuse
+from imagegen.services import events, ledger, provider_keys, reuse
 from imagegen.services.reuse import Earlier, Reuse, Wanted
 
 KIND = "generate"
@@ -125,10 +126,14 @@ class Plan:
         return self.spec.seconds(self.shots[0].request.quality)
 
 
-def plan(request: GenerationRequest) -> Plan:
-    """Work `request` out; raises StudioError with the field and a sentence for what cannot be done."""
-    provider, spec = runtime.providers.find(request.provider, request.model)
-    available = provider.available()
+def plan(request: GenerationRequest, *, providers: ProviderRegistry | None = None) -> Plan:
+    """Work `request` out; raises StudioError with the field and a sentence for what cannot be done.
+
+    `providers` are those that the organisation in scope can use; whoever plans often reads them once.
+    """
+    providers = providers or provider_keys.offered()
+    provider, spec = providers.find(request.provider, request.model)
+    available = providers.available(provider)
     if not available.ok:
         raise StudioError(available.reason, field="provider")
     style = find_style(request.style) if request.style else None
@@ -176,7 +181,8 @@ def plan_stand_in(job: Job, shot: Shot, *, provider: str, model: str) -> Planned
         "quality": asked.quality if spec.has_quality(asked.quality) else None,
         "seed": shot.request["seed"] if Feature.SEED in spec.supports else asked.seed,
     }
-    return plan(asked.model_copy(update=one)).shots[0]
+    offered = provider_keys.offered(job.organisation_id)
+    return plan(asked.model_copy(update=one), providers=offered).shots[0]
 
 
 Shape = tuple[tuple[int, int], tuple[int, int] | None]

@@ -12,7 +12,7 @@ from imagegen.engine import dispatch
 from imagegen.extensions import runtime
 from imagegen.providers.sizes import RATIOS, Ratio, crop_to, size_for_ratio
 from imagegen.providers.specs import ModelSpec
-from imagegen.services import generation, jobs, pace
+from imagegen.services import generation, jobs, pace, provider_keys
 from imagegen.web import access
 from imagegen.web.auth import identity
 from imagegen.web.language import said
@@ -95,7 +95,7 @@ def status(job_id: str) -> Job:
 )
 def sizes(query: SizesQuery) -> Sizes:
     """List what a model draws, and what comes of each aspect ratio."""
-    provider, model = runtime.providers.find(query.provider, query.model)
+    provider, model = provider_keys.offered().find(query.provider, query.model)
     return Sizes(
         provider=provider.id,
         model=model.id,

@@ -12,6 +12,7 @@ from imagegen.api.v1.schemas import Limits, Model, ModelList, Prices, SizeBounds
 from imagegen.extensions import runtime
 from imagegen.providers.registry import OfferedModel
 from imagegen.providers.specs import ModelSpec, SizeRule
+from imagegen.services import provider_keys
 from imagegen.services.generation import MOST_VARIANTS
 from imagegen.web import access
 from imagegen.web.language import said
@@ -27,7 +28,7 @@ def index() -> ModelList:
 
     Those too whose provider is not set up (`available` is false). No provider is asked.
     """
-    return ModelList(items=[_model(offer) for offer in runtime.providers.models()], next_cursor=None)
+    return ModelList(items=[_model(offer) for offer in provider_keys.offered().models()], next_cursor=None)
 
 
 def _model(offer: OfferedModel) -> Model:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -17,15 +18,16 @@ from imagegen.extensions import runtime
 from imagegen.models import Image, Job
 from imagegen.prompts.styles import styles
 from imagegen.providers.base import Feature, ModelSpec, SizeRule
-from imagegen.providers.registry import OfferedModel
+from imagegen.providers.registry import OfferedModel, ProviderRegistry
 from imagegen.providers.sizes import RATIOS, ratio_named
-from imagegen.services import budgets, cheaper, generation
+from imagegen.services import budgets, cheaper, generation, provider_health, provider_keys
 from imagegen.services.budgets import Standing, Step
 from imagegen.services.cheaper import Offer
+from imagegen.services.provider_health import Hold
 from imagegen.services.generation import MOST_VARIANTS, GenerationRequest
 from imagegen.services.rights import Right
 from imagegen.settings import PROJECT_ROOT
-from imagegen.web import contexts, words
+from imagegen.web import contexts, health_words, words
 from imagegen.web.auth import identity
 from imagegen.web.contexts import Context
 from imagegen.web.language import said
@@ -57,12 +59,13 @@ EXAMPLES = (
 
 def composer(form: MultiDict[str, str], *, errors: list[dict[str, Any]] | None = None) -> Context:
     """Return the composer for what `form` says so far; what the model cannot do falls back to what it can."""
+    providers, held = provider_keys.offered(), provider_health.held()
     provider, model = forms.read_model(form)
     try:
-        _, spec = runtime.providers.find(provider, model)
+        _, spec = providers.find(provider, model)
     except StudioError:
-        _, spec = runtime.providers.default()
-    offers = runtime.providers.models()
+        _, spec = providers.default()
+    offers = providers.models()
     offered = next(offer for offer in offers if offer.spec is spec or offer.spec == spec)
     choices = _choices(form, spec)
     return {
@@ -70,8 +73,8 @@ def composer(form: MultiDict[str, str], *, errors: list[dict[str, Any]] | None =
         "prompt_limit": spec.max_prompt_chars,
         "idempotency_key": new_id(),
         "errors": errors or [],
-        "model": _model(offered, spec),
-        "models": [_model(offer, spec) for offer in offers],
+        "model": _model(offered, spec, providers, held),
+        "models": [_model(offer, spec, providers, held) for offer in offers],
         **choices,
         "chosen": _in_words(choices, spec),
         "estimate": estimate(_settled(form, choices, spec)),
@@ -82,7 +85,7 @@ def _key(spec: ModelSpec) -> str:
     return f"{spec.provider}:{spec.id}"
 
 
-def _model(offer: OfferedModel, chosen: ModelSpec) -> Context:
+def _model(offer: OfferedModel, chosen: ModelSpec, providers: ProviderRegistry, held: Mapping[str, Hold]) -> Context:
     spec = offer.spec
     capabilities = [said(label) for feature, label in FEATURES.items() if feature in spec.supports]
     typical = spec.seconds()
@@ -95,10 +98,11 @@ def _model(offer: OfferedModel, chosen: ModelSpec) -> Context:
         "picture": _picture(f"models/{spec.provider}.webp"),
         "provider": said(offer.provider.label),
         "capabilities": capabilities,
-        "price": _price_of(spec),
+        "price": _price_of(spec, providers),
         "time": time,
         "available": offer.availability.ok,
         "reason": said(offer.availability.reason),
+        "trouble": health_words.held(held[spec.provider]) if spec.provider in held else "",
         "chosen": _key(spec) == _key(chosen),
     }
 
@@ -114,9 +118,10 @@ def _rounded(amount: float) -> str:
     return contexts.seconds(amount) if amount >= 60 else gettext("%(seconds)s s", seconds=round(amount))
 
 
-def _price_of(spec: ModelSpec) -> str:
+def _price_of(spec: ModelSpec, providers: ProviderRegistry) -> str:
+    asked = GenerationRequest(prompt="x", provider=spec.provider, model=spec.id)
     try:
-        plan = generation.plan(GenerationRequest(prompt="x", provider=spec.provider, model=spec.id))
+        plan = generation.plan(asked, providers=providers)
         return contexts.price(plan.estimate) or gettext("price unknown")
     except StudioError:
         return ""
@@ -303,7 +308,7 @@ def _no_estimate(sentence: str) -> Context:
 
 def first_use() -> Context:
     """Return what is shown while a person has no job."""
-    keyed = any(offer.availability.ok and not offer.provider.built_in for offer in runtime.providers.models())
+    keyed = any(offer.availability.ok and not offer.provider.built_in for offer in provider_keys.offered().models())
     return {
         "examples": [
             {
