@@ -6,7 +6,7 @@ import functools
 import hashlib
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -17,8 +17,9 @@ from sqlalchemy.exc import OperationalError
 
 from imagegen.core.errors import ErrorKind
 from imagegen.core.text import N_
-from imagegen.engine import limits, pictures, states
+from imagegen.engine import limits, pictures, stand_ins, states
 from imagegen.engine.claims import Claim
+from imagegen.engine.stand_ins import StandIn
 from imagegen.extensions import db, runtime
 from imagegen.imaging.errors import ImagingError
 from imagegen.models import Attempt, Job, Shot, UnitOfWork, User, attempt_shots, writes
@@ -75,6 +76,9 @@ def _patiently(write: Callable[P, R]) -> Callable[P, R]:
 
 def run(claim: Claim) -> None:
     """Make the call that `claim` allows, and write down how it ended. Never raises for what a provider does."""
+    if claim.shut is not None:
+        fail(claim, claim.shut.error())
+        return
     prepared = _load(claim)
     if prepared is None:
         return
@@ -162,7 +166,7 @@ def _deliver(uow: UnitOfWork, claim: Claim, kept: StoredFiles, *, seed: int | No
     library.add_generated(uow, job=job, shot=shot, kept=kept, seed=seed)
     cost = _settle(uow, job, shot, attempt)
     states.move(uow, shot=shot, job=job, to=ShotStatus.SUCCEEDED, actual_micro=cost)
-    limits.note_success(uow, provider=attempt.provider)
+    limits.note_success(uow, provider=attempt.provider, key=attempt.provider_key)
 
 
 @_patiently
@@ -224,14 +228,16 @@ def fail(claim: Claim, error: ProviderError) -> None:
         facts["usage"] = error.usage.as_dict() if error.usage else None
         _billed_without_picture(claim, error.usage, error.kind, error.message, facts)
     else:
-        _not_made(claim, error, facts)
+        _not_made(claim, error, facts, stand_ins.for_claim(claim, error))
     # Last: a log that nobody takes any more must not cost what was to be written down.
     log.warning("attempt.failed", shot=claim.shot_id, kind=error.kind, outcome=error.outcome, error=error.message)
 
 
 @_patiently
 @writes
-def _not_made(uow: UnitOfWork, claim: Claim, error: ProviderError, facts: dict[str, Any]) -> None:
+def _not_made(
+    uow: UnitOfWork, claim: Claim, error: ProviderError, facts: dict[str, Any], candidates: Sequence[StandIn]
+) -> None:
     locked = states.lock(uow, shot_id=claim.shot_id, fence=claim.fence)
     if locked is None:
         return
@@ -242,14 +248,21 @@ def _not_made(uow: UnitOfWork, claim: Claim, error: ProviderError, facts: dict[s
         _end_attempt(uow, claim, AttemptStatus.NOT_SENT, {**facts, **told})
     else:
         _end_attempt(uow, claim, _ENDINGS[error.outcome], {**facts, **told})
-    limits.note_failure(uow, provider=attempt.provider, error=error)
+    if claim.shut is None:
+        limits.note_failure(uow, provider=attempt.provider, error=error, key=attempt.provider_key)
+    else:
+        shot.tries -= 1  # nobody was called
     wait = _seconds_to_wait(error, shot.tries)
     if wait is not None:
         states.give_back(uow, shot=shot, job=job, not_before=db_now(wait), **told)
-        return
-    states.move(uow, shot=shot, job=job, to=_end_of(error), **told)
-    if error.outcome != Outcome.UNKNOWN:
-        ledger.release(uow, shot=shot)
+    elif job.cancel_requested_at is None and stand_ins.take_over(uow, shot=shot, job=job, candidates=candidates):
+        states.give_back(uow, shot=shot, job=job, **told)
+    elif claim.shut is not None and not claim.shut.hopeless:
+        states.give_back(uow, shot=shot, job=job, not_before=claim.shut.until, **told)
+    else:
+        states.move(uow, shot=shot, job=job, to=_end_of(error), **told)
+        if error.outcome != Outcome.UNKNOWN:
+            ledger.release(uow, shot=shot)
 
 
 def _end_of(error: ProviderError) -> ShotStatus:

@@ -11,8 +11,9 @@ from sqlalchemy.orm import aliased
 from imagegen.engine import limits, states
 from imagegen.engine.limits import Closed
 from imagegen.extensions import db
-from imagegen.models import Attempt, Job, Shot, UnitOfWork, writes
+from imagegen.models import Attempt, Job, ProviderKey, Shot, UnitOfWork, writes
 from imagegen.models.columns import db_now
+from imagegen.models.provider_states import NO_KEY
 from imagegen.models.states import JobStatus, ShotStatus
 
 _ACTIVE = (JobStatus.QUEUED, JobStatus.RUNNING)
@@ -20,12 +21,16 @@ _ACTIVE = (JobStatus.QUEUED, JobStatus.RUNNING)
 
 @dataclass(frozen=True)
 class Claim:
-    """The right to work on one shot, as long as its lease is kept; `fence` tells it from later claims."""
+    """The right to work on one shot, as long as its lease is kept; `fence` tells it from later claims.
+
+    With `shut`, its provider must not be called: it is claimed to move on to another one, or to end.
+    """
 
     shot_id: int
     attempt_id: int
     organisation_id: int
     fence: int
+    shut: Closed | None = None
 
 
 def _claimable(shut: Sequence[Closed] = ()) -> ColumnElement[bool]:
@@ -73,11 +78,13 @@ def claim(uow: UnitOfWork, *, owner: str, lease_seconds: float, lone_only: bool)
     if locked is None:
         return None
     shot, job = locked
+    key = _key_of(uow, shot)
     states.move(
         uow,
         shot=shot,
         job=job,
         to=ShotStatus.RUNNING,
+        provider_key=key,
         lease_owner=owner,
         lease_until=db_now(lease_seconds),
         fence=shot.fence + 1,
@@ -91,14 +98,29 @@ def claim(uow: UnitOfWork, *, owner: str, lease_seconds: float, lone_only: bool)
     attempt = Attempt(
         organisation_id=job.organisation_id,
         job_id=job.id,
-        number=shot.tries,
+        number=shot.fence,
         provider=shot.provider,
         model=shot.model,
+        provider_key=key,
         shots=[shot],
     )
     uow.add(attempt)
     uow.flush()
-    return Claim(shot.id, attempt.id, job.organisation_id, shot.fence)
+    return Claim(
+        shot.id,
+        attempt.id,
+        job.organisation_id,
+        shot.fence,
+        shut=next((one for one in shut if (one.provider, one.key) == (shot.provider, key)), None),
+    )
+
+
+def _key_of(uow: UnitOfWork, shot: Shot) -> str:
+    """Return the digest of the organisation's own key to the shot's provider, blank if it has none."""
+    own = select(ProviderKey.digest).where(
+        ProviderKey.organisation_id == shot.organisation_id, ProviderKey.provider == shot.provider
+    )
+    return uow.scalar(own) or NO_KEY
 
 
 @writes

@@ -6,67 +6,158 @@ back. Failures in a row open the breaker; when its time is over, one call tries 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, true
+from sqlalchemy import ColumnElement, Select, and_, func, not_, or_, select, true
 
 from imagegen.core.errors import ErrorKind
+from imagegen.core.text import N_
 from imagegen.extensions import runtime
-from imagegen.models import ProviderState, Shot, UnitOfWork
+from imagegen.models import Attempt, Fallback, ProviderKey, ProviderState, Shot, UnitOfWork
 from imagegen.models.columns import db_now
 from imagegen.models.provider_states import NO_KEY
-from imagegen.models.states import ShotStatus
-from imagegen.providers.errors import ProviderError
+from imagegen.models.states import AttemptStatus, ShotStatus
+from imagegen.providers.errors import Outcome, ProviderError
 
 FAILURES_TO_OPEN = 5
 FIRST_OPEN_SECONDS = 15.0
 LONGEST_OPEN_SECONDS = 600.0
 SHORTEST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 600.0
+SHORT_PAUSE_SECONDS = 10.0
+"""A pause up to this long is waited for even where another model may stand in."""
+MINUTE = 60.0
 
 _ILL = frozenset({ErrorKind.UNAVAILABLE, ErrorKind.TIMEOUT, ErrorKind.UNKNOWN, ErrorKind.BAD_ANSWER})
 """What says something of the provider, not of the request."""
 
+Account = tuple[str, str]
+"""A provider, and the digest of the key under which it is called."""
+
 
 @dataclass(frozen=True)
 class Closed:
-    """A provider and key with which no call may be begun now."""
+    """A provider and key with which no call may be begun now.
+
+    `until` is when that ends, None if it ends when another call does. Where it is `out_of_reach`, the shots of
+    organisations that have named stand-ins move on at once; where it is `hopeless`, nobody's wait any longer.
+    """
 
     provider: str
     key: str
+    until: datetime | None = None
+    kind: ErrorKind = ErrorKind.UNAVAILABLE
+    out_of_reach: bool = False
+    hopeless: bool = False
+
+    def stops(self) -> ColumnElement[bool]:
+        """Return the condition that a waiting shot has to go on waiting for this."""
+        passes: list[ColumnElement[bool]] = []
+        if self.out_of_reach:
+            passes.append(Shot.organisation_id.in_(select(Fallback.organisation_id)))
+        if self.hopeless:
+            passes.append(Shot.created_at < db_now(-patience()))
+        return and_(Shot.provider == self.provider, self._whose(), not_(or_(*passes)) if passes else true())
+
+    def _whose(self) -> ColumnElement[bool]:
+        own = select(ProviderKey.organisation_id).where(ProviderKey.provider == self.provider)
+        if self.key == NO_KEY:
+            return Shot.organisation_id.not_in(own)
+        return Shot.organisation_id.in_(own.where(ProviderKey.digest == self.key))
+
+    def error(self) -> ProviderError:
+        """Return why a call was not even tried."""
+        sentence = (
+            N_("The provider takes no more requests for now. Try again in a few minutes.")
+            if self.kind == ErrorKind.RATE_LIMITED
+            else N_("The provider has not been answering for a while. Try again in a few minutes.")
+        )
+        return ProviderError(sentence, kind=self.kind, outcome=Outcome.NOT_SENT)
+
+
+def patience() -> float:
+    """Return how many seconds a shot waits for a provider that does not come back; half a lease, 45 s by default."""
+    return runtime.settings.lease_seconds / 2
 
 
 def closed(uow: UnitOfWork) -> Sequence[Closed]:
-    """Return with whom no call may be begun now: paused, broken, or as busy as it may be."""
-    counted = select(Shot.provider, func.count(Shot.id)).where(Shot.status == ShotStatus.RUNNING)
-    running: dict[str, int] = dict(uow.execute(counted.group_by(Shot.provider)).all())
-    found = [Closed(name, NO_KEY) for name, count in running.items() if count >= _most(name)]
-    rows = uow.execute(
-        select(
-            ProviderState.provider,
-            ProviderState.key,
-            ProviderState.slots,
-            ProviderState.failures,
-            or_(ProviderState.paused_until > db_now(), ProviderState.open_until > db_now()).label("shut"),
+    """Return with whom no call may be begun now: paused, broken, or as busy as they may be."""
+    running = _running(uow)
+    troubled = {(row.provider, row.key): row for row in uow.scalars(_not_blank())}
+    clock = uow.scalars(select(db_now())).one() if troubled else None
+    found = []
+    for account in running.keys() | troubled.keys():
+        row = troubled.get(account)
+        shut = _shut(row, clock) if row is not None and clock is not None else None
+        if shut is None and (running.get(account, 0) >= _most(account[0], row) or _minute_is_full(uow, row)):
+            shut = Closed(*account)
+        if shut is not None:
+            found.append(shut)
+    return found
+
+
+def _not_blank() -> Select[ProviderState]:
+    return select(ProviderState).where(
+        or_(
+            ProviderState.slots.is_not(None),
+            ProviderState.failures > 0,
+            ProviderState.paused_until.is_not(None),
+            ProviderState.concurrency.is_not(None),
+            ProviderState.per_minute.is_not(None),
         )
-    ).all()
-    for row in rows:
-        slots = 1 if row.failures >= FAILURES_TO_OPEN else row.slots
-        if row.shut or (slots is not None and running.get(row.provider, 0) >= slots):
-            found.append(Closed(row.provider, row.key))
-    return list(dict.fromkeys(found))
+    )
 
 
-def _most(provider_id: str) -> int:
+def _shut(row: ProviderState, clock: datetime) -> Closed | None:
+    """Return how the row's provider is shut by its own trouble; None if it is not."""
+    if row.paused_until is not None and row.paused_until > clock:
+        wait = (row.paused_until - clock).total_seconds()
+        return Closed(
+            row.provider,
+            row.key,
+            row.paused_until,
+            ErrorKind.RATE_LIMITED,
+            out_of_reach=wait > SHORT_PAUSE_SECONDS,
+            hopeless=wait > MINUTE,
+        )
+    if row.open_until is not None and row.open_until > clock:
+        lasting = row.broken_since is not None and row.broken_since < clock - timedelta(seconds=patience())
+        return Closed(row.provider, row.key, row.open_until, out_of_reach=True, hopeless=lasting)
+    return None
+
+
+def _most(provider_id: str, row: ProviderState | None) -> int:
     """Return how many calls to a provider may be under way; what draws here is bounded by the slots alone."""
-    built_in = any(p.id == provider_id and p.built_in for p in runtime.providers.providers())
-    return 10**9 if built_in else runtime.settings.provider_concurrency
+    if any(p.id == provider_id and p.built_in for p in runtime.providers.providers()):
+        return 10**9
+    allowed = [runtime.settings.provider_concurrency]
+    if row is not None:
+        allowed += [limit for limit in (row.slots, row.concurrency) if limit is not None]
+        if row.failures >= FAILURES_TO_OPEN:
+            allowed.append(1)
+    return min(allowed)
+
+
+def _minute_is_full(uow: UnitOfWork, row: ProviderState | None) -> bool:
+    """Whether as many calls were begun within the last minute as a person allows."""
+    if row is None or row.per_minute is None:
+        return False
+    begun = select(func.count(Attempt.id)).where(
+        Attempt.provider == row.provider,
+        Attempt.provider_key == row.key,
+        or_(
+            Attempt.sent_at > db_now(-MINUTE),
+            Attempt.sent_at.is_(None) & (Attempt.status == AttemptStatus.PREPARED),
+        ),
+    )
+    return (uow.scalar(begun) or 0) >= row.per_minute
 
 
 def allowed(shut: Sequence[Closed]) -> ColumnElement[bool]:
-    """Return the condition that a shot is not for any of those that are closed."""
-    return and_(true(), *(Shot.provider != one.provider for one in shut))
+    """Return the condition that a shot need not wait for any of those that are closed."""
+    return and_(true(), *(not_(one.stops()) for one in shut))
 
 
 def note_success(uow: UnitOfWork, *, provider: str, key: str = NO_KEY) -> None:
@@ -75,7 +166,7 @@ def note_success(uow: UnitOfWork, *, provider: str, key: str = NO_KEY) -> None:
     if row is None or (row.slots is None and not row.failures):
         return
     row.failures = 0
-    row.open_until = None
+    row.open_until = row.broken_since = None
     if row.slots is not None:
         row.slots = None if row.slots + 1 >= runtime.settings.provider_concurrency else row.slots + 1
 
@@ -92,17 +183,19 @@ def note_failure(uow: UnitOfWork, *, provider: str, error: ProviderError, key: s
     if error.kind == ErrorKind.RATE_LIMITED:
         wait = min(max(error.retry_after or 0.0, SHORTEST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)
         row.paused_until = db_now(wait)
-        row.slots = max(1, _running(uow, provider) // 2)
+        row.slots = max(1, _running(uow).get((provider, key), 0) // 2)
         return
     row.failures += 1
     if row.failures >= FAILURES_TO_OPEN:
         doubled = FIRST_OPEN_SECONDS * 2.0 ** (row.failures - FAILURES_TO_OPEN)
         row.open_until = db_now(min(LONGEST_OPEN_SECONDS, doubled))
+        row.broken_since = row.broken_since or db_now()
 
 
-def _running(uow: UnitOfWork, provider: str) -> int:
-    query = select(func.count(Shot.id)).where(Shot.status == ShotStatus.RUNNING, Shot.provider == provider)
-    return uow.scalar(query) or 0
+def _running(uow: UnitOfWork) -> Mapping[Account, int]:
+    counted = select(Shot.provider, Shot.provider_key, func.count(Shot.id)).where(Shot.status == ShotStatus.RUNNING)
+    rows = uow.execute(counted.group_by(Shot.provider, Shot.provider_key))
+    return {(provider, key): count for provider, key, count in rows}
 
 
 def _row(uow: UnitOfWork, provider: str, key: str) -> ProviderState | None:

@@ -16,7 +16,8 @@ class ProviderState(Model):
     """Limits and the breaker of one provider and key; a provider that is well has no row, or a blank one.
 
     `key` is the first digits of the key's hash: one organisation's bad key closes nothing for another.
-    `slots` is how many calls may be under way (None: as many as the setting allows). Until `paused_until` no call
+    `concurrency` and `per_minute` are how many calls a person lets be under way, and be begun within a minute; `slots`
+    is what trouble has left of them for now (None: as many as the setting allows). Until `paused_until` no call
     is begun. `failures` are those in a row; once they broke it, at `broken_since`, one call at a time may try from
     `open_until` on whether it is over.
     """
@@ -27,6 +28,8 @@ class ProviderState(Model):
     id: Mapped[pk]
     provider: Mapped[str] = mapped_column(String(32))
     key: Mapped[str] = mapped_column(String(16), default=NO_KEY)
+    concurrency: Mapped[int | None]
+    per_minute: Mapped[int | None]
     slots: Mapped[int | None]
     paused_until: Mapped[moment]
     failures: Mapped[int] = mapped_column(default=0, server_default="0")

@@ -121,15 +121,21 @@ class ModelSpec:
             return None
         if name is None or name == AUTO:
             return self.default_quality
-        for word in (name, QUALITY_SYNONYMS.get(name)):
-            if word in self.qualities:
-                return word
+        if (word := self._quality(name)) is not None:
+            return word
         raise cannot(
             N_("{model} has no quality “{quality}”. Choose one of: {choices}.").format(
                 model=self.label, quality=name, choices=", ".join(self.qualities)
             ),
             "quality",
         )
+
+    def has_quality(self, name: str | None) -> bool:
+        """Tell whether the model knows the quality `name`, by its own word or a synonym."""
+        return name is not None and self._quality(name) is not None
+
+    def _quality(self, name: str) -> str | None:
+        return next((word for word in (name, QUALITY_SYNONYMS.get(name)) if word in self.qualities), None)
 
     def seconds(self, quality: str | None = None) -> float | None:
         """Return how long one call at `quality` usually takes, in seconds; None if that is not known."""

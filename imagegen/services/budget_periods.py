@@ -107,20 +107,45 @@ def hold(
         uow.execute(insert(reservation_periods), links)
 
 
+def change(uow: UnitOfWork, *, reservation: Reservation, amount: Micro | None, moment: datetime) -> None:
+    """Count `amount` in place of what `reservation` holds now, wherever it was counted.
+
+    Raises BudgetExceeded if a hard budget has no room for it, or if it is unknown.
+    """
+    more = (amount or 0) - (reservation.amount_micro or 0)
+    rows = uow.execute(
+        select(Budget, BudgetPeriod)
+        .join(BudgetPeriod, BudgetPeriod.budget_id == Budget.id)
+        .join(reservation_periods, reservation_periods.c.period_id == BudgetPeriod.id)
+        .where(reservation_periods.c.reservation_id == reservation.id)
+        .order_by(*ORDER)
+    ).all()
+    for budget, period in rows:
+        if budget.hard and amount is None:
+            raise price_unknown(budget, left=left_of(period))
+        if more and not _take(uow, period, more):
+            uow.refresh(period)
+            zone = uow.scalars(select(Organisation.time_zone).where(Organisation.id == budget.organisation_id)).one()
+            raise exceeded(budget, left=left_of(period), needed=more, ends_at=period.ends_at, zone=zone, now=moment)
+
+
 def left_of(period: BudgetPeriod) -> Micro:
     """Return what a period still has; negative if it is over its cap."""
     return period.cap_micro + period.granted_micro - period.spent_micro - period.reserved_micro
 
 
 def _take(uow: UnitOfWork, period: BudgetPeriod, amount: Micro) -> bool:
-    """Set `amount` aside if it fits: looked at and written in one statement, so that no two can see the same room."""
+    """Set `amount` aside if it fits: looked at and written in one statement, so that no two can see the same room.
+
+    Giving back, an `amount` below zero, always fits.
+    """
     fits = (
         BudgetPeriod.spent_micro + BudgetPeriod.reserved_micro + amount
         <= BudgetPeriod.cap_micro + BudgetPeriod.granted_micro
     )
     taken = uow.execute(
         update(BudgetPeriod)
-        .where(BudgetPeriod.id == period.id, or_(BudgetPeriod.hard.is_(False), fits))
+        .where(BudgetPeriod.id == period.id, or_(BudgetPeriod.hard.is_(False), fits, literal(amount <= 0)))
         .values(reserved_micro=BudgetPeriod.reserved_micro + amount)
         .returning(BudgetPeriod.id)
         .execution_options(synchronize_session=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from imagegen.core.clock import now
 from imagegen.core.ids import new_id
@@ -40,6 +40,15 @@ def reserve(uow: UnitOfWork, *, job: Job, shots: Sequence[Shot]) -> None:
     budget_periods.hold(
         uow, organisation_id=job.organisation_id, user_id=job.user_id, reservations=reservations, moment=moment
     )
+
+
+def change(uow: UnitOfWork, *, shot: Shot, estimate: Micro | None) -> None:
+    """Set `estimate` aside for the shot in place of what is; raises BudgetExceeded if a hard budget has no room."""
+    reservation = uow.scalars(
+        select(Reservation).where(Reservation.shot_id == shot.id, Reservation.status == ReservationStatus.HELD)
+    ).one()
+    budget_periods.change(uow, reservation=reservation, amount=estimate, moment=now())
+    reservation.amount_micro = estimate
 
 
 def settle(

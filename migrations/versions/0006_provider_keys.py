@@ -60,6 +60,8 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("provider_states") as batch:
         batch.add_column(sa.Column("broken_since", sa.DateTime(timezone=True), nullable=True))
+        batch.add_column(sa.Column("concurrency", sa.Integer(), nullable=True))
+        batch.add_column(sa.Column("per_minute", sa.Integer(), nullable=True))
     for table in ("shots", "attempts"):
         with op.batch_alter_table(table) as batch:
             batch.add_column(sa.Column("provider_key", sa.String(length=16), server_default="", nullable=False))
@@ -72,6 +74,7 @@ def downgrade() -> None:
         with op.batch_alter_table(table) as batch:
             batch.drop_column("provider_key")
     with op.batch_alter_table("provider_states") as batch:
-        batch.drop_column("broken_since")
+        for column in ("per_minute", "concurrency", "broken_since"):
+            batch.drop_column(column)
     op.drop_table("fallbacks")
     op.drop_table("provider_keys")

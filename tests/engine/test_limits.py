@@ -12,7 +12,7 @@ from imagegen.core.errors import ErrorKind
 from imagegen.engine import attempts, claims, dispatch, limits
 from imagegen.engine.claims import Claim
 from imagegen.extensions import db
-from imagegen.models import ProviderState, Shot, UnitOfWork, system_scope, unit_of_work
+from imagegen.models import Attempt, ProviderKey, ProviderState, Shot, UnitOfWork, system_scope, unit_of_work
 from imagegen.models.columns import db_now
 from imagegen.providers.errors import Outcome, ProviderError
 from imagegen.services.generation import GenerationRequest
@@ -159,3 +159,65 @@ def test_what_says_nothing_of_the_provider_closes_nothing(ann: Member, kind: Err
 
     db.session.rollback()
     assert db.session.scalars(select(ProviderState)).all() == []
+
+
+def test_not_more_calls_are_begun_within_a_minute_than_a_person_allows(ann: Member) -> None:
+    with unit_of_work() as uow:
+        uow.add(ProviderState(provider="openai", failures=0, per_minute=2))
+    submit(ann, 4)
+    assert len(take_all()) == 2
+
+    with unit_of_work() as uow:
+        uow.execute(update(Attempt).values(status="sent", sent_at=db_now(-61)))
+
+    assert len(take_all()) == 2
+
+
+def test_not_more_calls_are_under_way_than_a_person_allows(ann: Member) -> None:
+    with unit_of_work() as uow:
+        uow.add(ProviderState(provider="openai", failures=0, concurrency=3))
+    submit(ann, 4)
+
+    assert len(take_all()) == 3
+
+
+def own_key(person: Member, digest: str) -> None:
+    with unit_of_work() as uow:
+        uow.add(
+            ProviderKey(
+                organisation_id=person.organisation_id, provider="openai", sealed="-", digest=digest, hint="1234"
+            )
+        )
+
+
+def test_one_organisations_bad_key_closes_nothing_for_another(ann: Member, bob: Member) -> None:
+    own_key(ann, "a" * 16)
+    submit(ann, 2)
+    submit(bob, 2)
+    held = {claim.organisation_id: claim for claim in (take(), take()) if claim is not None}
+
+    attempts.fail(held[ann.organisation_id], failing(ErrorKind.RATE_LIMITED, retry_after=30))
+
+    assert state().key == "a" * 16
+    left = take_all()
+    assert [claim.organisation_id for claim in left] == [bob.organisation_id]
+
+
+def test_the_installations_trouble_closes_nothing_for_who_brought_a_key(ann: Member, bob: Member) -> None:
+    own_key(ann, "a" * 16)
+    submit(ann, 2)
+    submit(bob, 2)
+    held = {claim.organisation_id: claim for claim in (take(), take()) if claim is not None}
+
+    attempts.fail(held[bob.organisation_id], failing(ErrorKind.RATE_LIMITED, retry_after=30))
+
+    assert [claim.organisation_id for claim in take_all()] == [ann.organisation_id]
+
+
+def test_who_shares_a_key_shares_its_limits(ann: Member, bob: Member) -> None:
+    own_key(ann, "a" * 16)
+    own_key(bob, "a" * 16)
+    submit(ann, 6)
+    submit(bob, 6)
+
+    assert len(take_all()) == 8
