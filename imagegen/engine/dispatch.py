@@ -33,21 +33,30 @@ def queue() -> Queue:
 
 
 def submit(
-    *, organisation_id: int, user_id: int, request: GenerationRequest, idempotency_key: str | None = None
+    *,
+    organisation_id: int,
+    user_id: int,
+    request: GenerationRequest,
+    idempotency_key: str | None = None,
+    most_new: int | None = None,
 ) -> Job:
-    """Accept `request`: write the job, then wake the workers. Raises StudioError with a sentence."""
+    """Accept `request`: write the job, then wake the workers. Raises StudioError with a sentence.
+
+    With `most_new`, Conflict if more pictures than that would have to be made beside the earlier ones.
+    """
     plan = generation.plan(request)
     with organisation_scope(organisation_id):
         # The same request again is no new job; whether it is the same, `create_job` finds out.
         if not generation.is_used(organisation_id=organisation_id, user_id=user_id, key=idempotency_key):
-            costs = generation.makes_something(organisation_id=organisation_id, request=request, plan=plan)
-            pace.count_job(user_id=user_id, free=plan.provider.built_in or not costs)
+            found = generation.answers(db.session(), organisation_id=organisation_id, request=request, plan=plan)
+            pace.count_job(user_id=user_id, free=plan.provider.built_in or None not in found)
         job = generation.create_job(
             organisation_id=organisation_id,
             user_id=user_id,
             request=request,
             plan=plan,
             idempotency_key=idempotency_key,
+            most_new=most_new,
         )
     if job.n_waiting:
         send(f"{generation.WAKE}-{job.public_id}", shots=job.n_waiting)

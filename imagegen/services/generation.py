@@ -218,11 +218,13 @@ def find_earlier(
     return reuse.find(session, organisation_id=organisation_id, wanted=wanted)
 
 
-def makes_something(*, organisation_id: int, request: GenerationRequest, plan: Plan) -> bool:
-    """Tell whether anything new would be made for `request`, as things are now."""
+def answers(
+    session: Session, *, organisation_id: int, request: GenerationRequest, plan: Plan
+) -> list[Earlier | None]:
+    """Return for each shot of `plan` the earlier picture that `request` lets it be answered with, or None."""
     if request.reuse == reuse.NEVER:
-        return True
-    return None in find_earlier(db.session(), organisation_id=organisation_id, request=request, plan=plan)
+        return [None] * len(plan.shots)
+    return find_earlier(session, organisation_id=organisation_id, request=request, plan=plan)
 
 
 @writes
@@ -234,20 +236,22 @@ def create_job(
     request: GenerationRequest,
     plan: Plan,
     idempotency_key: str | None = None,
+    most_new: int | None = None,
 ) -> Job:
     """Write the job with everything that belongs to it, in one transaction; nothing is queued yet.
 
     With a key that was used before, the earlier job is returned; raises Conflict if that asked for something else.
-    With `reuse` of `exact` it begins with the pictures that there are, and only the others are paid for and made.
+    With `reuse` of `exact` it begins with the pictures that there are, and only the others are paid for and made;
+    raises Conflict if those are more than `most_new`.
     """
     asked = request.model_dump(mode="json", exclude_none=True)
     if idempotency_key:
         earlier = _earlier(uow, organisation_id, user_id, idempotency_key, asked)
         if earlier is not None:
             return earlier
-    found: list[Earlier | None] = [None] * len(plan.shots)
-    if request.reuse == reuse.EXACT:
-        found = find_earlier(uow, organisation_id=organisation_id, request=request, plan=plan)
+    found = answers(uow, organisation_id=organisation_id, request=request, plan=plan)
+    if most_new is not None and found.count(None) > most_new:
+        raise Conflict(N_("These pictures are not all there any more. Look at the offer again."))
     job = Job(
         organisation_id=organisation_id,
         user_id=user_id,

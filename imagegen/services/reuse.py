@@ -17,7 +17,6 @@ from imagegen.models import Image
 
 Reuse = Literal["never", "exact"]
 NEVER: Reuse = "never"
-EXACT: Reuse = "exact"
 
 _NOT_ASKED = frozenset({"seed", "ratio"})
 """What a shot's request holds beside the request: chance, and the name of a shape whose pixels stand there too."""

@@ -52,6 +52,14 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Saved:
+    """How many pictures were there already, and what they would have cost where that is known, in micro-USD."""
+
+    pictures: int
+    cost: Micro
+
+
+@dataclass(frozen=True)
 class Usage:
     """The usage of a span of days; keys of `people` are user ids, of `models` provider and model."""
 
@@ -63,6 +71,7 @@ class Usage:
     providers: Mapping[str, Line]
     models: Mapping[tuple[str, str], Line]
     operations: Mapping[str, Line]
+    saved: Saved
     names: Mapping[int, tuple[str, str]]
     """Public id and name of each person who is still there."""
 
@@ -82,7 +91,7 @@ def today(*, zone: str, now: datetime) -> date:
 
 
 def usage(*, when: Span, zone: str, user_id: int | None = None) -> Usage:
-    """Add up what the organisation in scope, or one person in it, used: four queries, however much it was."""
+    """Add up what the organisation in scope, or one person in it, used: five queries, however much it was."""
     cells = _costs(when, user_id)
     for key, line in _pictures(when, user_id).items():
         cells.setdefault(key, Line()).add(line)
@@ -100,6 +109,7 @@ def usage(*, when: Span, zone: str, user_id: int | None = None) -> Usage:
         providers=_by(cells, lambda key: key[1]),
         models=_by(cells, lambda key: (key[1], key[2])),
         operations=_by(cells, lambda key: key[3]),
+        saved=_saved(when, user_id),
         names=_names(people),
     )
 
@@ -148,6 +158,17 @@ def _pictures(when: Span, user_id: int | None) -> dict[Key, Line]:
             Line(pictures=count if delivered else 0, ended=count, seconds=float(seconds or 0) if delivered else 0.0)
         )
     return cells
+
+
+def _saved(when: Span, user_id: int | None) -> Saved:
+    """Count the shots that earlier pictures answered, by the day on which they were asked for."""
+    query = select(func.count(), func.coalesce(func.sum(Shot.estimated_micro), 0)).where(
+        Shot.reused, Shot.created_at >= when.starts_at, Shot.created_at < when.ends_at
+    )
+    if user_id is not None:
+        query = query.join(Job, Job.id == Shot.job_id).where(Job.user_id == user_id)
+    pictures, cost = db.session.execute(query).one()
+    return Saved(pictures, int(cost))
 
 
 def _days(when: Span, last: date, zone: str, user_id: int | None) -> dict[date, Micro]:

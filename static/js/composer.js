@@ -127,6 +127,8 @@ function restore({ detail: { ctx } }) {
   kept = null;
   count();
   summarise();
+  // What is there already depends on the choices too, and nobody's hand has changed them.
+  document.getElementById("choices").dispatchEvent(new Event("redrawn", { bubbles: true }));
 }
 
 function showError() {

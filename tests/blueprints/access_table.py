@@ -77,6 +77,7 @@ CALLS: dict[str, Call] = {
     "generator.page": Call("view", "/generate"),
     "generator.form": Call("view", "/generate/form"),
     "generator.estimate": Call("view", "/generate/estimate"),
+    "generator.earlier": Call("view", "/generate/earlier", {"prompt": "violet waves"}),
     "generator.feed": Call("view", "/generate/feed"),
     "generator.create": Call("create", "/generate", {"prompt": "a wave", "variants": "1"}),
     # Jobs

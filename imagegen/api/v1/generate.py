@@ -9,7 +9,7 @@ from imagegen.api.v1.openapi import BODY, PATH, Answers, Tags, spec
 from imagegen.api.v1.requests import EstimateBody, GenerateBody, GenerateHeaders, SizesQuery
 from imagegen.api.v1.schemas import Estimate, Job, SizeOption, Sizes
 from imagegen.engine import dispatch
-from imagegen.extensions import runtime
+from imagegen.extensions import db
 from imagegen.providers.sizes import RATIOS, Ratio, crop_to, size_for_ratio
 from imagegen.providers.specs import ModelSpec
 from imagegen.services import generation, jobs, pace, provider_keys
@@ -128,13 +128,17 @@ def _option(model: ModelSpec, ratio: Ratio) -> SizeOption:
 def estimate_cost(json: EstimateBody) -> Estimate:
     """Say what a request would cost.
 
-    Nothing is made. The prompt may be missing: its length counts little.
+    Nothing is made. The prompt may be missing: its length counts little. What `reuse` finds already costs nothing.
     """
     asked = json if json.prompt else json.model_copy(update={"prompt": _ANY_PROMPT})
     plan = generation.plan(asked)
-    each = [shot.estimate for shot in plan.shots if shot.estimate is not None]
+    found = generation.answers(db.session(), organisation_id=identity().organisation.id, request=asked, plan=plan)
+    total = plan.estimate_beside(found)
+    each = [shot.estimate for shot, earlier in zip(plan.shots, found, strict=True) if earlier is None]
     return Estimate(
-        estimated=rows.money(plan.estimate),
-        per_shot=rows.money(None if plan.estimate is None else max(each)),
+        estimated=rows.money(total),
+        per_shot=rows.money(
+            None if total is None else max((price for price in each if price is not None), default=0)
+        ),
         currency=rows.CURRENCY,
     )

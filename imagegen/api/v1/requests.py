@@ -164,6 +164,11 @@ _OF_REQUEST: dict[str, dict[str, Any]] = {
         "description": "File format; one of " + ", ".join(MIME_TYPES) + ", as the model can.",
         "examples": list(MIME_TYPES),
     },
+    "reuse": {
+        "description": "`exact`: earlier pictures of the same request answer it at once and at no cost, the newest "
+        "first; where there are fewer than asked for, the rest is made. `never`: all are made anew.",
+        "examples": ["exact"],
+    },
 }
 
 

@@ -181,6 +181,7 @@ def _shot(view: ShotView) -> schemas.Shot:
         provider=row.provider,
         model=row.model,
         image_id=view.image.public_id if view.image is not None else None,
+        reused=row.reused,
         error=_error(row.error_kind, row.error_message),
     )
 

@@ -110,6 +110,9 @@ class Shot(Written):
     provider: str = Field(description="Id of the provider that serves it.")
     model: str = Field(description="Id of the model that serves it.")
     image_id: str | None = Field(description="The picture, once it is there.")
+    reused: bool = Field(
+        description="Whether it was answered with an earlier picture of the same request, at no cost."
+    )
     error: ShotError | None = Field(description="Why there is none.")
 
 
@@ -315,6 +318,13 @@ class UsageOfDay(Written):
     cost: Money
 
 
+class UsageSaved(Written):
+    """What was not made anew, because the same request had been answered before."""
+
+    images: int = Field(description="Pictures that were used again.", examples=[4])
+    cost: Money
+
+
 class Usage(Written):
     """What was used in a span of days. Costs stand on the day of billing, pictures on the day of asking."""
 
@@ -324,6 +334,7 @@ class Usage(Written):
     whose: Literal["all", "mine"] = Field(description="Everybody's usage, or your own.")
     currency: Literal["USD"] = Field(description="Always US dollars.")
     total: UsageLine = Field(description="All together.")
+    saved: UsageSaved = Field(description="What earlier pictures saved: their estimated price, where it is known.")
     by_day: list[UsageOfDay] = Field(description="Every day, in order.")
     by_person: list[UsageOfPerson] = Field(description="By person, the dearest first.")
     by_model: list[UsageOfModel] = Field(description="By model, the dearest first.")

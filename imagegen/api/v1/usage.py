@@ -9,7 +9,15 @@ from flask import Blueprint
 from imagegen.api.v1 import rows
 from imagegen.api.v1.openapi import Answers, Tags, spec
 from imagegen.api.v1.requests import UsageQuery
-from imagegen.api.v1.schemas import Usage, UsageLine, UsageOfDay, UsageOfModel, UsageOfOperation, UsageOfPerson
+from imagegen.api.v1.schemas import (
+    Usage,
+    UsageLine,
+    UsageOfDay,
+    UsageOfModel,
+    UsageOfOperation,
+    UsageOfPerson,
+    UsageSaved,
+)
 from imagegen.core.clock import now
 from imagegen.core.money import to_usd
 from imagegen.services import usage
@@ -44,6 +52,7 @@ def read(query: UsageQuery) -> Usage:
         whose="all" if everybody else "mine",
         currency=rows.CURRENCY,
         total=UsageLine(**_line(found.total)),
+        saved=UsageSaved(images=found.saved.pictures, cost=to_usd(found.saved.cost)),
         by_day=[UsageOfDay(day=day.isoformat(), cost=to_usd(cost)) for day, cost in found.days.items()],
         by_person=[_person(found.names.get(key), line) for key, line in found.people.items()],
         by_model=[UsageOfModel(provider=key[0], model=key[1], **_line(line)) for key, line in found.models.items()],

@@ -10,7 +10,7 @@ from flask import url_for
 from flask_babel import format_decimal, format_percent, gettext, ngettext
 from werkzeug.datastructures import MultiDict
 
-from imagegen.blueprints.generator import forms
+from imagegen.blueprints.generator import earlier, forms
 from imagegen.core.errors import StudioError
 from imagegen.core.ids import new_id
 from imagegen.core.text import N_
@@ -77,6 +77,7 @@ def composer(form: MultiDict[str, str], *, errors: list[dict[str, Any]] | None =
         "models": [_model(offer, spec, providers, held) for offer in offers],
         **choices,
         "chosen": _in_words(choices, spec),
+        **earlier.context(_settled(form, choices, spec)),
         "estimate": estimate(_settled(form, choices, spec)),
     }
 
@@ -231,12 +232,11 @@ def estimate(form: MultiDict[str, str]) -> Context:
     except StudioError as error:
         return _no_estimate(said(error.message))
     count = len(plan.shots)
-    total = plan.estimate
     per = plan.shots[0].estimate
     typical = plan.seconds
     return {
         "label": ngettext("Generate %(num)s picture", "Generate %(num)s pictures", count),
-        "price": gettext("price unknown") if total is None else _about(total),
+        "price": earlier.about(plan.estimate),
         "time": gettext("Usually about %(time)s", time=_rounded(typical)) if typical else "",
         "shape": _other_shape(plan),
         "per": gettext("%(price)s a picture", price=contexts.price(per)) if per and count > 1 else "",
@@ -298,10 +298,6 @@ def _other_shape(plan: generation.Plan) -> str:
     return ""
 
 
-def _about(total: int) -> str:
-    return f"≈ {contexts.price(total)}" if total else gettext("free")
-
-
 def _no_estimate(sentence: str) -> Context:
     return {"label": gettext("Generate"), "price": "", "time": "", "per": "", "refusal": sentence, "shape": ""}
 
@@ -328,7 +324,7 @@ def first_use() -> Context:
 
 
 def form_of_job(job: Job) -> MultiDict[str, str]:
-    """Return the form that asks for the same again."""
+    """Return the form that asks for the same again: with a seed of its own, once the given one has made pictures."""
     asked = dict(job.request)
     form: MultiDict[str, str] = MultiDict()
     form["model"] = f"{job.provider}:{job.model}"
@@ -341,6 +337,8 @@ def form_of_job(job: Job) -> MultiDict[str, str]:
     form["variants"] = str(asked.get("n", 1))
     for name in ("prompt", "style", "quality", "seed", "negative_prompt", "background", "output_format"):
         if asked.get(name) is not None:
+    if job.n_succeeded:
+        form.poplist("seed")
             form[name] = str(asked[name])
     return form
 

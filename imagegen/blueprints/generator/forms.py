@@ -24,6 +24,8 @@ def read(form: MultiDict[str, str]) -> GenerationRequest:
         "seed": _number(form, "seed"),
         "trim": bool(form.get("trim")),
     }
+    if "reuse" in form:
+        wanted["reuse"] = form["reuse"]
     for name in ("quality", "style", "negative_prompt", "background", "output_format"):
         wanted[name] = form.get(name, "")
     width, height = _number(form, "width"), _number(form, "height")
@@ -35,6 +37,11 @@ def read(form: MultiDict[str, str]) -> GenerationRequest:
     elif ratios := form.getlist("aspect_ratios"):
         wanted["aspect_ratios"] = tuple(ratios)
     return GenerationRequest(**wanted)
+
+
+def most_new(form: MultiDict[str, str]) -> int | None:
+    """Return how many new pictures were named where earlier ones were offered; None where none were."""
+    return _number(form, "reuse_new") if form.get("reuse") else None
 
 
 def read_model(form: MultiDict[str, str]) -> tuple[str | None, str | None]:

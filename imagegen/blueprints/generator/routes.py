@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from werkzeug.datastructures import MultiDict
 
 from imagegen.blueprints.generator import contexts, forms
+from imagegen.blueprints.generator import earlier as found
 from imagegen.core.errors import ADVICE, StudioError
 from imagegen.core.ids import is_id
 from imagegen.engine import dispatch
@@ -64,6 +65,7 @@ def create() -> ResponseReturnValue:
             organisation_id=identity().organisation.id,
             user_id=identity().user.id,
             request=forms.read(request.form),
+            most_new=forms.most_new(request.form),
             idempotency_key=key if is_id(key) else None,
         )
     except ValidationError as error:
@@ -119,6 +121,18 @@ def estimate() -> ResponseReturnValue:
     return render_template(
         "generator/_estimate.html", composer={"estimate": contexts.estimate(MultiDict(request.args))}
     )
+
+
+@blueprint.post("/generate/earlier")
+@access.viewing
+def earlier() -> ResponseReturnValue:
+    """Draw what is there already of what is being written. Sent as a form, for a prompt may be too long for a URL."""
+    composer = found.context(request.form)
+    pieces = (
+        render_template("generator/_reuse.html", composer=composer),
+        render_template("generator/_similar.html", composer=composer, oob=True),
+    )
+    return "\n".join(pieces)
 
 
 @blueprint.get("/generate/feed")

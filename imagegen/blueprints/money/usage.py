@@ -113,6 +113,9 @@ def _context(wanted: tuple[date, date], *, error: str = "") -> dict[str, Any]:
         "may_see_all": who.may(Right.VIEW_USAGE),
         "error": error,
         "total": _line("", found.total),
+        "saved": {"cost": money(found.saved.cost), "pictures": str(found.saved.pictures)}
+        if found.saved.pictures
+        else None,
         "chart": _chart(found),
         "tables": _tables(found, everybody=user_id is None),
         "budgets": [
