@@ -200,6 +200,9 @@ class Settings(BaseSettings):
         description="How often a worker gives a sign of life; at most half of LEASE_SECONDS.",
     )
     sweep_seconds: int = Field(30, ge=1, le=3600, description="How often the scheduler looks for lost and due work.")
+    clean_hour: int = Field(
+        3, ge=0, le=23, description="Hour of the day, in UTC, from which the scheduler cleans up once a day."
+    )
     provider_timeout_seconds: int = Field(
         300, ge=1, le=3600, description="Longest time that one call to a provider may take in all."
     )

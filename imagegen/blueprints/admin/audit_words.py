@@ -44,6 +44,9 @@ ACTIONS: Mapping[Action, str] = {
     Action.BUDGET_REMOVED: N_("Removed a budget"),
     Action.ALLOWANCE_SET: N_("Set an allowance"),
     Action.PRICES_CHANGED: N_("Changed prices"),
+    Action.CLEANED_UP: N_("Asked for cleaning up"),
+    Action.DRAINED: N_("Let workers begin nothing more"),
+    Action.DRAIN_ENDED: N_("Let workers begin work again"),
     Action.KEY_ENTERED: N_("Entered a provider's key"),
     Action.KEY_REMOVED: N_("Removed a provider's key"),
     Action.KEY_TESTED: N_("Tested a provider's key"),
@@ -68,6 +71,7 @@ _FACTS: Mapping[str, str] = {
     "models": N_("models"),
     "provider": N_("provider"),
     "result": N_("result"),
+    "worker": N_("worker"),
     "concurrency": N_("at once"),
     "per_minute": N_("a minute"),
 }
