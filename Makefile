@@ -1,6 +1,6 @@
 # `make help` lists what can be done. PYTHON chooses the interpreter that makes .venv (3.11 or newer).
 .DEFAULT_GOAL := help
-.PHONY: run test lint bench messages vendor screenshots contact-sheet lock install install-dev help
+.PHONY: run test lint bench messages vendor screenshots contact-sheet demo-providers lock install install-dev help
 export PYTHON
 
 BIN := .venv/bin
@@ -34,6 +34,9 @@ screenshots: install-dev ## draw the pages into screenshots/
 
 contact-sheet: install-dev ## draw what the local provider can do on one sheet
 	@exec $(BIN)/python scripts/contact_sheet.py
+
+demo-providers: install-dev ## run a stand-in for OpenAI that costs nothing, to try the studio by hand
+	@exec $(BIN)/python scripts/demo_providers.py $(ARGS)
 
 lock: install-dev ## pin requirements*.in anew, with hashes, for every Python from 3.11
 	$(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 --no-header --quiet \
