@@ -8,13 +8,15 @@ from imagegen.extensions import db
 from imagegen.models.columns import Sentence, UtcDateTime
 from imagegen.models.connection import WRITES
 from imagegen.models.triggers import install
+from imagegen.services.library import indexing
 
 STORED_AS = {UtcDateTime: "sa.DateTime(timezone=True)", Sentence: "sa.Text()"}
 
 
 def include_object(thing, name, kind, _reflected, _other) -> bool:
-    """Leave the search index alone: its tables belong to SQLite's FTS5, not to our models."""
-    return not (kind == "table" and name is not None and "_fts" in name)
+    """Leave the search index alone: it belongs to SQLite's FTS5 or is PostgreSQL's own, and not to our models."""
+    ours_alone = {"table": "_fts", "index": "ix_image_index_terms"}.get(kind)
+    return not (ours_alone and name is not None and ours_alone in name)
 
 
 def render_item(kind, thing, _context) -> str | bool:
@@ -51,6 +53,8 @@ def run() -> None:
                 context.run_migrations()
                 if connection.dialect.has_table(connection, "jobs"):
                     install(connection)
+                if connection.dialect.has_table(connection, "image_index"):
+                    indexing.catch_up(connection)
                 check_foreign_keys(connection)
         finally:
             if connection.dialect.name == "sqlite":

@@ -3,15 +3,20 @@
 from imagegen.models import connection as connection
 from imagegen.models.audit import AuditEntry
 from imagegen.models.cleaning import CleaningReport
+from imagegen.models.collections import Collection, CollectionImage
+from imagegen.models.image_index import ImageIndex
+from imagegen.models.image_uses import ImageUse
 from imagegen.models.images import Image
 from imagegen.models.invitations import Invitation, PasswordReset
 from imagegen.models.jobs import Attempt, Event, IdempotencyKey, Job, Outbox, Shot, attempt_shots
 from imagegen.models.money import LedgerEntry, Reservation
 from imagegen.models.provider_keys import Fallback, ProviderKey
 from imagegen.models.provider_states import ProviderState
+from imagegen.models.saved_searches import SavedSearch
 from imagegen.models.schedules import Schedule, ScheduleRun
 from imagegen.models.scope import organisation_scope, system_scope
 from imagegen.models.switches import Switch
+from imagegen.models.tags import ImageTag, Tag
 from imagegen.models.unit_of_work import UnitOfWork, unit_of_work, writes
 from imagegen.models.users import ApiToken, Membership, Organisation, Session, User
 
@@ -20,10 +25,15 @@ __all__ = [
     "Attempt",
     "AuditEntry",
     "CleaningReport",
+    "Collection",
+    "CollectionImage",
     "Event",
     "Fallback",
     "IdempotencyKey",
     "Image",
+    "ImageIndex",
+    "ImageTag",
+    "ImageUse",
     "Invitation",
     "Job",
     "LedgerEntry",
@@ -34,11 +44,13 @@ __all__ = [
     "ProviderKey",
     "ProviderState",
     "Reservation",
+    "SavedSearch",
     "Schedule",
     "ScheduleRun",
     "Session",
     "Shot",
     "Switch",
+    "Tag",
     "UnitOfWork",
     "User",
     "attempt_shots",

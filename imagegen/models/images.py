@@ -13,13 +13,20 @@ from imagegen.models.scope import OrganisationOwned
 KINDS = ("uploaded", "ai_generated", "edited")
 
 
+def _index_of(column: str) -> Index:
+    """Return an index of the few rows that have `column`: without it, deleting a picture reads the whole table."""
+    some = text(f"{column} IS NOT NULL")
+    return Index(f"ix_images_{column}", column, sqlite_where=some, postgresql_where=some)
+
+
 class Image(OrganisationOwned, Model):
     """A stored picture, uploaded or made.
 
     Three kinds of file belong to it: `received_key` (a provider's bytes, exact), `file_key` (the same pixels
     with our marks) and renditions, whose keys follow from `sha256` and the widths in `renditions`
     (`[{"width", "height", "bytes"}]`). `placeholder` is a tiny picture as a data URI. `request_digest` is that of the
-    request which it answers (`services.reuse.digest`).
+    request which it answers (`services.reuse.digest`). `stack_size` is how many pictures of the same job this one
+    stands for in a grid of stacks, 0 if another stands for it; `near_id` is an earlier picture that looks alike.
     """
 
     __tablename__ = "images"
@@ -27,6 +34,8 @@ class Image(OrganisationOwned, Model):
         CheckConstraint(f"kind IN {KINDS}", name="kind"),
         Index("ix_images_organisation_id_id", "organisation_id", "id"),
         Index("ix_images_job_id", "job_id"),
+        _index_of("parent_id"),
+        _index_of("near_id"),
         Index("ix_images_organisation_id_sha256", "organisation_id", "sha256"),
         Index("ix_images_organisation_id_received_sha256", "organisation_id", "received_sha256"),
         Index(
@@ -75,3 +84,5 @@ class Image(OrganisationOwned, Model):
     created_at: Mapped[created]
     updated_at: Mapped[created] = mapped_column(UtcDateTime, default=now, onupdate=now)
     deleted_at: Mapped[moment]
+    stack_size: Mapped[int] = mapped_column(default=1, server_default="1")
+    near_id: Mapped[int | None] = mapped_column(ForeignKey("images.id", ondelete="SET NULL"))

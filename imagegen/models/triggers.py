@@ -1,4 +1,5 @@
-"""What the database itself holds, whoever writes: legal moves of states, and books that are only added to.
+"""What the database itself holds, whoever writes: legal moves of states, books that are only added to, and SQLite's
+search index, which follows the rows that it indexes.
 
 `install` is idempotent and runs after every upgrade, because SQLite loses a table's triggers when a migration
 rebuilds the table.
@@ -10,6 +11,7 @@ from collections.abc import Iterator, Set
 
 from sqlalchemy import Connection, inspect
 
+from imagegen.models.image_index import FTS_TABLE
 from imagegen.models.states import MOVES, Moves
 
 APPEND_ONLY = ("ledger_entries", "events", "audit_entries")
@@ -56,6 +58,25 @@ def _sqlite(tables: Set[str]) -> Iterator[str]:
                 f"CREATE TRIGGER {name} BEFORE {verb} ON {table} "
                 f"BEGIN SELECT RAISE(ABORT, '{table} is only added to'); END"
             )
+    if FTS_TABLE in tables:
+        yield from _fts_follows("image_index", FTS_TABLE, key="image_id", columns=("words", "terms"))
+
+
+def _fts_follows(table: str, index: str, *, key: str, columns: tuple[str, ...]) -> Iterator[str]:
+    """Keep an FTS5 table with external content true: what it forgets must be told to it as it was."""
+    named = ", ".join(columns)
+    old, new = (", ".join(f"{row}.{column}" for column in (key, *columns)) for row in ("OLD", "NEW"))
+    forget = f"INSERT INTO {index} ({index}, rowid, {named}) VALUES ('delete', {old});"  # noqa: S608
+    learn = f"INSERT INTO {index} (rowid, {named}) VALUES ({new});"  # noqa: S608
+    changed = " OR ".join(f"OLD.{column} IS NOT NEW.{column}" for column in columns)
+    for event, condition, steps in (
+        ("INSERT", "", learn),
+        ("DELETE", "", forget),
+        (f"UPDATE OF {named}", f"WHEN {changed}", f"{forget} {learn}"),
+    ):
+        name = f"{index}_{event.split()[0].lower()}"
+        yield f"DROP TRIGGER IF EXISTS {name}"
+        yield f"CREATE TRIGGER {name} AFTER {event} ON {table} {condition} BEGIN {steps} END"
 
 
 def _postgresql(tables: Set[str]) -> Iterator[str]:

@@ -10,10 +10,11 @@ import pytest
 import time_machine
 from flask import Flask
 from PIL import Image as Pixels
-from sqlalchemy import update
+from sqlalchemy import select
 
 from imagegen.extensions import db, runtime
 from imagegen.models import Image, Organisation, organisation_scope, unit_of_work
+from imagegen.services import library
 from imagegen.storage import keys
 from tests.conftest import MakePerson, Person
 from tests.web.browsers import Page
@@ -69,8 +70,10 @@ def more_href(page: Page) -> str:
 def test_a_filter_stays_while_the_grid_goes_on(ann: Person) -> None:
     for _ in range(5):
         make_job(ann, states=("succeeded",) * 10)
-    with organisation_scope(ann.organisation.id), unit_of_work() as uow:
-        uow.execute(update(Image).where(Image.id % 10 != 0).values(favourite=True))
+    with organisation_scope(ann.organisation.id):
+        library.star_all(
+            public_ids=db.session.scalars(select(Image.public_id).where(Image.id % 10 != 0)).all(), on=True
+        )
     first = Page(ann.client.get("/library?filter=favourites").text)
     rest = Page(ann.client.get(first.one("li", class_="grid__more")["hx-get"], headers=PARTIAL).text)
     assert len(pictures(first) + pictures(rest)) == 45
@@ -109,8 +112,8 @@ def test_one_picture_has_a_page_and_its_facts_as_a_piece(ann: Person, made: Made
 
 
 def test_a_picture_in_the_trash_is_nowhere(ann: Person, made: Made) -> None:
-    with organisation_scope(ann.organisation.id), unit_of_work() as uow:
-        uow.execute(update(Image).where(Image.public_id == made.images[0]).values(deleted_at=NOON))
+    with organisation_scope(ann.organisation.id):
+        library.trash(public_id=made.images[0])
     assert pictures(Page(ann.client.get("/library").text)) == [made.images[1]]
     for path in ("/library/{}", "/media/{}/file", "/media/{}/16.webp", "/api/v1/images/{}", "/generate?like={}"):
         assert ann.client.get(path.format(made.images[0])).status_code == 404

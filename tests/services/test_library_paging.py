@@ -70,7 +70,7 @@ def all_pages(limit: int, **wishes: Any) -> list[list[str]]:
     """Return the file names of every page."""
     pages, cursor = [], None
     while True:
-        page = library.list_images(limit=limit, cursor=cursor, **wishes)
+        page = library.list_images(library.Wish(**wishes), limit=limit, cursor=cursor)
         pages.append([row.filename for row in page.items])
         cursor = page.next_cursor
         if cursor is None:
@@ -130,7 +130,7 @@ def test_a_cursor_that_is_none_of_ours_is_refused_with_a_sentence(ann: Member, c
 
 def test_a_filter_that_there_is_not_is_refused(ann: Member) -> None:
     with organisation_scope(ann.organisation_id), pytest.raises(StudioError) as refused:
-        library.list_images(filter="everything")
+        library.Wish(filter="everything")
     assert refused.value.field == "filter"
 
 
@@ -156,7 +156,9 @@ def test_a_star_keeps_a_picture_in_sight_and_can_be_taken_back(ann: Member) -> N
         public_id = library.list_images(limit=1).items[0].public_id
         for on in (True, True, False):
             library.star(public_id=public_id, on=on)
-            starred = {row.public_id for row in library.list_images(filter="favourites", limit=100).items}
+            starred = {
+                row.public_id for row in library.list_images(library.Wish(filter="favourites"), limit=100).items
+            }
             assert (public_id in starred) is on
 
 

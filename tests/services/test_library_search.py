@@ -65,12 +65,12 @@ def library_of_ann(app: Flask) -> Iterator[None]:
     ],
 )
 def test_words_and_parts_of_words_are_found_as_they_are_typed(q: str, found: list[str]) -> None:
-    assert [row.filename for row in library.list_images(q=q).items] == found
+    assert [row.filename for row in library.list_images(library.Wish(q=q)).items] == found
 
 
 def test_a_search_goes_on_over_pages() -> None:
-    first = library.list_images(q="dusk", limit=1)
-    second = library.list_images(q="dusk", limit=1, cursor=first.next_cursor)
+    first = library.list_images(library.Wish(q="dusk"), limit=1)
+    second = library.list_images(library.Wish(q="dusk"), limit=1, cursor=first.next_cursor)
 
     assert [row.filename for row in (*first.items, *second.items)] == ["dunes_2.png", "launch-000404.jpg"]
     assert second.next_cursor is None

@@ -6,13 +6,11 @@ from typing import Any
 
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
-from sqlalchemy import Select, select
 
-from imagegen.api.v1 import rows
+from imagegen.api.v1 import rows, schemas
 from imagegen.api.v1.openapi import PATH, Answers, Tags, spec
 from imagegen.api.v1.requests import FileQuery, ImagesQuery, ThumbnailQuery
 from imagegen.api.v1.schemas import Image, ImageList
-from imagegen.models import Image as ImageRow
 from imagegen.providers.specs import MIME_TYPES
 from imagegen.services import library
 from imagegen.web import access, files
@@ -36,16 +34,12 @@ def index(query: ImagesQuery) -> ImageList:
     Pages are found by key and not by number, so the last is as quick as the first and none is shown twice.
     """
     page = library.list_images(
-        filter=query.filter, cursor=query.cursor, limit=query.limit, columns=rows.IMAGE_COLUMNS
+        library.Wish(filter=query.filter), cursor=query.cursor, limit=query.limit, columns=rows.IMAGE_COLUMNS
     )
     found: dict[str, Any] = {"items": rows.images(page.items), "next_cursor": page.next_cursor}
     if query.count == "1":
-        found["total"] = rows.capped(_all(query.filter))
+        found["total"] = library.count_images(library.Wish(filter=query.filter), most=schemas.MOST_COUNTED)
     return ImageList(**found)
-
-
-def _all(filter: str) -> Select[Any]:
-    return select(ImageRow.id).where(ImageRow.deleted_at.is_(None)).filter_by(**library.FILTERS[filter])
 
 
 @blueprint.get("/images/<image_id>")

@@ -23,7 +23,7 @@ def index() -> ResponseReturnValue:
     """Show the newest pictures."""
     current = request.args.get("filter") or "all"
     q = request.args.get("q", "")
-    listed = library.list_images(filter=current, q=q, cursor=request.args.get("cursor"))
+    listed = library.list_images(library.Wish(filter=current, q=q), cursor=request.args.get("cursor"))
     return render(
         "library/page.html",
         filters=contexts.filters(current, q=q),
@@ -39,7 +39,7 @@ def grid() -> ResponseReturnValue:
     """Draw the next pictures."""
     current = request.args.get("filter") or "all"
     q = request.args.get("q", "")
-    listed = library.list_images(filter=current, q=q, cursor=request.args.get("cursor"))
+    listed = library.list_images(library.Wish(filter=current, q=q), cursor=request.args.get("cursor"))
     return render_template("library/_grid.html", grid=contexts.grid(listed, filter=current, q=q, after=_day()))
 
 

@@ -1,0 +1,117 @@
+"""By what pictures are found: one slim row for each, with an inverted index over words and facets together.
+
+Everything a person can narrow the library by is a *term*: a word of the picture's name or prompt, its kind, a tag,
+its organisation. One index holds them all, so that any combination is an intersection of sorted lists and costs about
+as much as its rarest part, however large the library is. On SQLite that is FTS5 with trigrams, on PostgreSQL a GIN
+index over a stored tsvector that has each word's endings too, so that parts of words are prefixes of terms: neither
+needs an extension that a server may not have.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import Dialect, ForeignKey, Index, String, Text, false
+from sqlalchemy.dialects.postgresql import TSVECTOR
+from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from imagegen.extensions import Model
+from imagegen.models.columns import BigId
+from imagegen.models.scope import OrganisationOwned
+
+FTS_TABLE = "image_index_fts"
+LONGEST_TERM = 24
+"""Characters of a word that PostgreSQL's index tells apart; the rest is compared with the row's text."""
+
+_MARK = "~"
+_START = "^"
+_PLANES = ((0xF0000, 65_000), (0x100000, 32_000), (0x108000, 32_000))
+
+
+class Terms(TypeDecorator[tuple[str, str]]):
+    """What a picture is found by, given as `(words, marks)` of `ImageIndex`, stored as each database indexes it best.
+
+    It is only ever written and searched, never read.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Return the type in the database."""
+        return dialect.type_descriptor(TSVECTOR() if dialect.name == "postgresql" else Text())
+
+    def process_bind_param(self, value: tuple[str, str] | None, dialect: Dialect) -> str | None:
+        """Return the terms in the database's own form."""
+        if value is None:
+            return None
+        words, marks = value
+        if dialect.name == "postgresql":
+            return " ".join(quoted(term) for term in sorted({*_parts(words), *(mark_term(m) for m in marks.split())}))
+        return "".join(mark_trigram(mark) for mark in marks.split())
+
+
+class ImageIndex(OrganisationOwned, Model):
+    """The row by which a picture is found and put in order; kept by `services.library.indexing` alone.
+
+    `words` is the folded text, each word after two spaces, so that "  l" begins a word and " li" too. `marks` are the
+    facets, as ` kind:uploaded tag:7 `, with a space round each.
+    """
+
+    __tablename__ = "image_index"
+    __table_args__ = (
+        Index("ix_image_index_newest", "organisation_id", "trashed", "image_id"),
+        Index("ix_image_index_most_used", "organisation_id", "trashed", "usage_count", "image_id"),
+        Index("ix_image_index_name", "organisation_id", "trashed", "name", "image_id"),
+    )
+
+    image_id: Mapped[int] = mapped_column(
+        BigId, ForeignKey("images.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    trashed: Mapped[bool] = mapped_column(default=False, server_default=false())
+    usage_count: Mapped[int] = mapped_column(default=0, server_default="0")
+    name: Mapped[str] = mapped_column(String(300))
+    words: Mapped[str] = mapped_column(Text)
+    marks: Mapped[str] = mapped_column(Text)
+    terms: Mapped[tuple[str, str]] = mapped_column(Terms)
+
+
+def mark_trigram(mark: str) -> str:
+    """Return the three characters that stand for `mark` in the index of trigrams.
+
+    They come from the private planes, each place from a range of its own: no text holds one, and where two marks
+    meet nothing arises that looks like a third. 45 bits of a hash: two of 10,000 marks are alike once in a million.
+    """
+    number = int.from_bytes(hashlib.blake2s(mark.encode(), digest_size=8).digest(), "big")
+    letters = []
+    for first, count in _PLANES:
+        number, rest = divmod(number, count)
+        letters.append(chr(first + rest))
+    return "".join(letters)
+
+
+def mark_term(mark: str) -> str:
+    """Return the lexeme that stands for `mark`."""
+    return _MARK + mark
+
+
+def start_term(letters: str) -> str:
+    """Return the lexeme of words that begin with one or two `letters`."""
+    return _START + letters
+
+
+def quoted(term: str) -> str:
+    """Return `term` as tsvector and tsquery read it, whatever is in it."""
+    return "'" + term.replace("\\", "\\\\").replace("'", "''") + "'"
+
+
+def _parts(words: str) -> Iterable[str]:
+    """Yield the beginnings of each word and its endings: whatever part is looked for, one ending begins with it."""
+    for word in dict.fromkeys(words.split()):
+        yield start_term(word[:1])
+        yield start_term(word[:2])
+        for at in range(max(1, len(word) - 2)):
+            yield word[at : at + LONGEST_TERM]

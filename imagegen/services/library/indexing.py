@@ -1,0 +1,157 @@
+"""Keeping the index true: what changes a picture, a tag or a collection changes the index in the same transaction.
+
+Rows that go through the unit of work are seen by `_follow`; a verb that writes with a bulk statement calls `reindex`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Select, Table, event, select, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session, UOWTransaction
+
+from imagegen.models import Collection, CollectionImage, Image, ImageIndex, ImageTag, Tag, UnitOfWork, User
+from imagegen.models.image_index import FTS_TABLE
+from imagegen.models.triggers import install
+from imagegen.services.library import marks
+from imagegen.services.library.words import fold, index_words
+
+BATCH = 500
+LONGEST_NAME = 80
+"""Characters by which pictures are put in the order of their names."""
+
+_GIN = "ix_image_index_terms"
+
+
+def _table(model: Any) -> Table:
+    """Return the bare table: the index is kept for all organisations, whatever scope is open."""
+    table: Table = model.__table__
+    return table
+
+
+_images, _users, _index = _table(Image), _table(User), _table(ImageIndex)
+_tags, _image_tags = _table(Tag), _table(ImageTag)
+_collections, _collection_images = _table(Collection), _table(CollectionImage)
+
+_FACTS = [
+    "id",
+    "organisation_id",
+    "user_id",
+    "kind",
+    "filename",
+    "original_filename",
+    "title",
+    "alt_text",
+    "prompt",
+    "provider",
+    "model",
+    "style",
+    "width",
+    "height",
+    "colours",
+    "phash",
+    "favourite",
+    "usage_count",
+    "created_at",
+    "deleted_at",
+    "stack_size",
+    "near_id",
+]
+
+
+def reindex(uow: UnitOfWork, image_ids: Iterable[int]) -> None:
+    """Write the index rows of these pictures anew, after a statement that changed them in bulk."""
+    uow.flush()
+    _write(uow.connection(), sorted(set(image_ids)))
+
+
+def catch_up(connection: Connection) -> int:
+    """Index the pictures that have no index row yet, after an upgrade; return how many there were."""
+    missing = select(_images.c.id).outerjoin(_index, _index.c.image_id == _images.c.id)
+    ids = connection.scalars(missing.where(_index.c.image_id.is_(None)).order_by(_images.c.id)).all()
+    _write(connection, ids)
+    return len(ids)
+
+
+def entries(connection: Connection, image_ids: Sequence[int]) -> list[dict[str, Any]]:
+    """Return what the index should hold of these pictures."""
+    rows = connection.execute(
+        select(*(_images.c[name] for name in _FACTS), _users.c.public_id.label("person"))
+        .join(_users, _users.c.id == _images.c.user_id)
+        .where(_images.c.id.in_(image_ids))
+        .order_by(_images.c.id)
+    ).all()
+    tags = _lists(connection, select(_image_tags.c.image_id, _tags.c.key).join(_tags), _image_tags, image_ids)
+    collections = _lists(
+        connection,
+        select(_collection_images.c.image_id, _collections.c.public_id).join(_collections),
+        _collection_images,
+        image_ids,
+    )
+    return [entry(row, person=row.person, tags=tags[row.id], collections=collections[row.id]) for row in rows]
+
+
+def entry(row: Any, *, person: str, tags: Sequence[str] = (), collections: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the index row of a picture; `row` has the columns of `Image`, `tags` are keys."""
+    words = index_words(row.filename, row.original_filename, row.title, row.alt_text, *tags, row.prompt)
+    all_marks = f" {' '.join(marks.facets(row, person=person, tags=tags, collections=collections))} "
+    return {
+        "image_id": row.id,
+        "organisation_id": row.organisation_id,
+        "trashed": row.deleted_at is not None,
+        "usage_count": row.usage_count,
+        "name": fold(row.filename)[:LONGEST_NAME],
+        "words": words,
+        "marks": all_marks,
+        "terms": (words, all_marks),
+    }
+
+
+def _lists(
+    connection: Connection, query: Select[Any], table: Table, image_ids: Sequence[int]
+) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = defaultdict(list)
+    for image_id, value in connection.execute(query.where(table.c.image_id.in_(image_ids))):
+        found[image_id].append(value)
+    return {image_id: sorted(found[image_id]) for image_id in image_ids}
+
+
+def _write(connection: Connection, image_ids: Sequence[int]) -> None:
+    upsert = sqlite.insert(_index) if connection.dialect.name == "sqlite" else postgresql.insert(_index)
+    upsert = upsert.on_conflict_do_update(
+        index_elements=["image_id"],
+        set_={column.name: upsert.excluded[column.name] for column in _index.c if column.name != "image_id"},
+    )
+    for at in range(0, len(image_ids), BATCH):
+        found = entries(connection, image_ids[at : at + BATCH])
+        if found:
+            connection.execute(upsert, found)
+
+
+@contextmanager
+def filled_at_once(connection: Connection) -> Iterator[None]:
+    """Within, the inverted index does not follow; at the end it is built anew: for hundreds of thousands of rows."""
+    if connection.dialect.name == "sqlite":
+        for verb in ("insert", "update", "delete"):
+            connection.execute(text(f"DROP TRIGGER {FTS_TABLE}_{verb}"))
+        yield
+        connection.execute(text(f"INSERT INTO {FTS_TABLE} ({FTS_TABLE}) VALUES ('rebuild')"))  # noqa: S608
+        install(connection)
+    else:
+        connection.execute(text(f"DROP INDEX {_GIN}"))
+        yield
+        connection.execute(text(f"CREATE INDEX {_GIN} ON image_index USING gin (terms) WITH (fastupdate = off)"))
+
+
+@event.listens_for(UnitOfWork, "after_flush")
+def _follow(session: Session, _context: UOWTransaction) -> None:
+    changed: set[int] = {row.id for row in (*session.new, *session.dirty) if isinstance(row, Image)}
+    for row in (*session.new, *session.deleted):
+        if isinstance(row, ImageTag | CollectionImage):
+            changed.add(row.image_id)
+    if changed:
+        _write(session.connection(), sorted(changed))

@@ -1,0 +1,83 @@
+"""Lists of pictures: pages, how many there are, and how each is called."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Select, select
+
+from imagegen.extensions import db
+from imagegen.models import Image
+from imagegen.models.scope import ScopeMissing, current_organisation
+from imagegen.services.library import finding
+from imagegen.services.library.paging import PAGE, Page
+from imagegen.services.library.wishes import Wish
+
+MOST_COUNTED = 10_001
+"""Where counting stops: going on would cost more than the number is worth."""
+
+GRID_COLUMNS = (
+    Image.id,
+    Image.public_id,
+    Image.kind,
+    Image.filename,
+    Image.title,
+    Image.alt_text,
+    Image.prompt,
+    Image.mime_type,
+    Image.width,
+    Image.height,
+    Image.sha256,
+    Image.renditions,
+    Image.placeholder,
+    Image.favourite,
+    Image.usage_count,
+    Image.last_used_at,
+    Image.stack_size,
+    Image.created_at,
+)
+"""What a grid shows: whole objects would cost half as much again."""
+
+
+def list_images(
+    wish: Wish | None = None,
+    *,
+    cursor: str | None = None,
+    limit: int = PAGE,
+    columns: Sequence[Any] = GRID_COLUMNS,
+) -> Page:
+    """Return a page of the organisation's pictures: one query on an index, whatever the wish and however deep.
+
+    `cursor` is that of the page before, of a wish in the same order. Raises StudioError with the field `cursor`.
+    """
+    search = _search(wish or Wish())
+    rows: Sequence[Any] = db.session.execute(page_query(search, cursor=cursor, limit=limit, columns=columns)).all()
+    more = len(rows) > limit
+    rows = rows[:limit]
+    return Page(rows, search.order.write(rows[-1]) if more else None)
+
+
+def page_query(search: finding.Search, *, cursor: str | None, limit: int, columns: Sequence[Any]) -> Select[Any]:
+    """Return the query of one page, and of the row after it that tells whether there is another."""
+    order = search.order
+    ids = finding.page(search, cursor=cursor, limit=limit + 1)
+    keys = [ids.c[order.key].label("sort_key")] if order.key else []
+    return select(*columns, *keys).join(ids, ids.c.image_id == Image.id).order_by(*order.by(ids))
+
+
+def count_images(wish: Wish | None = None, *, most: int = MOST_COUNTED) -> int:
+    """Return how many pictures fit, or `most` if there are more."""
+    return db.session.scalar(finding.counted(_search(wish or Wish()), most=most)) or 0
+
+
+def ids_of(wish: Wish, *, cursor: str | None, limit: int) -> Page:
+    """Return a page of bare public ids: for verbs that go over all that fits."""
+    return list_images(wish, cursor=cursor, limit=limit, columns=(Image.id, Image.public_id))
+
+
+def _search(wish: Wish) -> finding.Search:
+    organisation_id = current_organisation()
+    if organisation_id is None:
+        raise ScopeMissing("the library was asked for outside an organisation's scope")
+    return finding.Search(organisation_id, wish, db.engine.dialect.name)

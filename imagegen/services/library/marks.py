@@ -1,0 +1,115 @@
+"""Facets as marks: the words, never seen by anybody, by which a picture is found beside those of its text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from datetime import date, timedelta
+from typing import Any
+
+from imagegen.services.library.palette import colours_of
+
+ORIENTATIONS = ("portrait", "landscape", "square")
+ERA_MARK = "era"
+ERA = 16_384
+"""How many ids make an era: PostgreSQL's index has no order, so a search goes back in time era by era."""
+
+BANDS = 4
+_BAND_BITS = 16
+_SPACE = re.compile(r"\s+")
+_FOR_SPACE = "\N{OPEN BOX}"
+
+
+def mark(facet: str, value: object) -> str:
+    """Return the mark of one value of a facet."""
+    return f"{facet}:{_SPACE.sub(_FOR_SPACE, str(value))}"
+
+
+def place(organisation_id: int, *, trashed: bool) -> str:
+    """Return the mark of the organisation's library, or of its trash."""
+    return mark("bin" if trashed else "in", organisation_id)
+
+
+def era(image_id: int) -> str:
+    """Return the mark of the era in which a picture came."""
+    return mark(ERA_MARK, image_id // ERA)
+
+
+def orientation(width: int, height: int) -> str:
+    """Return which of `ORIENTATIONS` a picture has; one that is all but square counts as square."""
+    if abs(width - height) * 50 <= max(width, height):
+        return "square"
+    return "portrait" if height > width else "landscape"
+
+
+def facets(row: Any, *, person: str, tags: Iterable[str], collections: Iterable[str]) -> Iterator[str]:
+    """Yield all marks of a picture: `row` has the columns of `Image`; people and collections go by public id."""
+    yield place(row.organisation_id, trashed=row.deleted_at is not None)
+    yield era(row.id)
+    yield mark("kind", row.kind)
+    yield mark("by", person)
+    yield mark("shape", orientation(row.width, row.height))
+    yield from _dates(row.created_at.date())
+    for facet, value in (("provider", row.provider), ("model", row.model), ("style", row.style)):
+        if value:
+            yield mark(facet, value)
+    for is_so, word in (
+        (row.favourite, "favourite"),
+        (row.usage_count == 0, "unused"),
+        (row.stack_size > 0, "head"),
+        (row.near_id is not None, "near"),
+    ):
+        if is_so:
+            yield word
+    yield from (mark("colour", name) for name in colours_of(row.colours))
+    yield from (mark("tag", key) for key in tags)
+    yield from (mark("set", name) for name in collections)
+    yield from bands(row.phash)
+
+
+def _dates(day: date) -> tuple[str, str, str]:
+    return mark("day", day.isoformat()), mark("month", f"{day:%Y-%m}"), mark("year", day.year)
+
+
+def dates_between(since: date, until: date) -> list[str]:
+    """Return the marks that cover the days from `since` to `until`, both included, with as few as possible."""
+    found, day = [], since
+    while day <= until:
+        of_day, of_month, of_year = _dates(day)
+        year_end, month_end = date(day.year, 12, 31), _last_of_month(day)
+        if day.month == day.day == 1 and year_end <= until:
+            found.append(of_year)
+            day = year_end
+        elif day.day == 1 and month_end <= until:
+            found.append(of_month)
+            day = month_end
+        else:
+            found.append(of_day)
+        day += timedelta(days=1)
+    return found
+
+
+def _last_of_month(day: date) -> date:
+    return (day.replace(day=28) + timedelta(days=4)).replace(day=1) - timedelta(days=1)
+
+
+def bands(phash: str | None) -> Iterator[str]:
+    """Yield a mark for each quarter of a perceptual hash (16 hex digits)."""
+    if phash:
+        yield from (_band(n, int(phash[4 * n : 4 * n + 4], 16)) for n in range(BANDS))
+
+
+def bands_near(phash: str) -> Iterator[str]:
+    """Yield the marks of which a hash that differs in seven bits or fewer has one.
+
+    Seven bits over four quarters: one of them has at most one. So each quarter is looked up as it is, and with
+    each of its bits turned.
+    """
+    for n in range(BANDS):
+        quarter = int(phash[4 * n : 4 * n + 4], 16)
+        yield _band(n, quarter)
+        yield from (_band(n, quarter ^ (1 << bit)) for bit in range(_BAND_BITS))
+
+
+def _band(n: int, quarter: int) -> str:
+    return mark(f"hash{n}", f"{quarter:04x}")

@@ -1,0 +1,75 @@
+"""Pictures that look alike: perceptual hashes that differ in a few of their 64 bits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select, update
+
+from imagegen.extensions import db
+from imagegen.models import Image, UnitOfWork
+from imagegen.services.library import finding, indexing
+from imagegen.services.library.listing import GRID_COLUMNS, list_images
+from imagegen.services.library.paging import Page
+from imagegen.services.library.wishes import Wish
+
+NEAR = 6
+"""Bits that two hashes may differ in: the same picture scaled, recompressed or a little brighter stays below."""
+
+MOST = 40
+_MOST_LOOKED_AT = 2_000
+_COLUMNS = (*GRID_COLUMNS, Image.phash)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A picture and the earlier one that it looks like (rows with `GRID_COLUMNS`)."""
+
+    image: Any
+    earlier: Any
+
+
+def near_duplicates(image: Image, *, limit: int = MOST) -> Sequence[Any]:
+    """Return pictures (rows with `GRID_COLUMNS`) that look like `image`, the most alike first, without itself."""
+    if image.phash is None:
+        return []
+    rows = db.session.execute(_candidates(image.organisation_id, image.phash, db.engine.dialect.name, image.id)).all()
+    distances = [(distance(image.phash, row.phash), -row.id, row) for row in rows]
+    return [row for bits, _, row in sorted(distances, key=lambda found: found[:2]) if bits <= NEAR][:limit]
+
+
+def list_near_duplicates(*, cursor: str | None = None, limit: int = MOST) -> Page:
+    """Return a page of `Pair`s: pictures of the whole library that look like an earlier one, newest first."""
+    page = list_images(Wish(near=True), cursor=cursor, limit=limit, columns=(*GRID_COLUMNS, Image.near_id))
+    ids = [row.near_id for row in page.items]
+    found = db.session.execute(select(*GRID_COLUMNS).where(Image.id.in_(ids), Image.deleted_at.is_(None))).all()
+    earlier = {row.id: row for row in found}
+    return Page([Pair(row, earlier[row.near_id]) for row in page.items if row.near_id in earlier], page.next_cursor)
+
+
+def note(uow: UnitOfWork, image: Image) -> None:
+    """Remember the earlier picture that a new one looks like, but for its siblings: those are alike by intent."""
+    if image.phash is None:
+        return
+    query = _candidates(image.organisation_id, image.phash, uow.get_bind().dialect.name, image.id)
+    if image.job_id is not None:
+        query = query.where(Image.job_id.is_distinct_from(image.job_id))
+    alike = [(bits, row.id) for row in uow.execute(query) if (bits := distance(image.phash, row.phash)) <= NEAR]
+    if alike:
+        noted = update(Image).where(Image.id == image.id)
+        uow.execute(noted.values(near_id=min(alike)[1], updated_at=Image.updated_at))
+        indexing.reindex(uow, [image.id])
+
+
+def distance(one: str, other: str) -> int:
+    """Return in how many bits two hashes (16 hex digits) differ."""
+    return (int(one, 16) ^ int(other, 16)).bit_count()
+
+
+def _candidates(organisation_id: int, phash: str, dialect: str, own_id: int) -> Any:
+    """Return the query for pictures of which a quarter of the hash is all but the same."""
+    alike = finding.alike(organisation_id, phash, dialect=dialect, limit=_MOST_LOOKED_AT)
+    query = select(*_COLUMNS).join(alike, alike.c.image_id == Image.id)
+    return query.where(Image.id != own_id, Image.phash.is_not(None), Image.deleted_at.is_(None))

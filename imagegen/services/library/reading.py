@@ -1,0 +1,104 @@
+"""Reading one picture: what it is, where it came from, what stands beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+
+from imagegen.core.errors import NotFound
+from imagegen.core.ids import is_id
+from imagegen.core.text import N_, one_line
+from imagegen.extensions import db
+from imagegen.models import Image, Job, Shot, User
+from imagegen.services.library.listing import GRID_COLUMNS
+
+
+def get_image(public_id: str, *, trashed: bool = False) -> Image:
+    """Return one picture of the organisation in scope; with `trashed` also from the trash. Raises NotFound."""
+    query = select(Image).where(Image.public_id == public_id)
+    if not trashed:
+        query = query.where(Image.deleted_at.is_(None))
+    image = db.session.scalar(query) if is_id(public_id) else None
+    if image is None:
+        raise NotFound(N_("There is no such picture."))
+    return image
+
+
+def siblings(image: Image) -> Sequence[Any]:
+    """Return the pictures of the same job, in the order of their slots."""
+    if image.job_id is None:
+        return []
+    made_together = select(*GRID_COLUMNS).where(Image.job_id == image.job_id, Image.deleted_at.is_(None))
+    in_order = made_together.join(Shot, Shot.id == Image.shot_id, isouter=True).order_by(Shot.slot, Image.id)
+    return db.session.execute(in_order).all()
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """The pictures beside one in the library, by id: what the arrow keys lead to."""
+
+    newer: str | None
+    older: str | None
+
+
+def neighbours(image: Image) -> Neighbours:
+    """Return the pictures just newer and just older than `image`."""
+    alive = select(Image.public_id).where(Image.deleted_at.is_(None)).limit(1)
+    return Neighbours(
+        newer=db.session.scalar(alive.where(Image.id > image.id).order_by(Image.id)),
+        older=db.session.scalar(alive.where(Image.id < image.id).order_by(Image.id.desc())),
+    )
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a picture came from: its job, its shot and the person who made it."""
+
+    job: Job | None
+    shot: Shot | None
+    person: str
+
+
+def origin_of(image: Image) -> Origin:
+    """Return the job and shot that made `image`, where they still exist."""
+    return Origin(
+        job=db.session.get(Job, image.job_id) if image.job_id else None,
+        shot=db.session.get(Shot, image.shot_id) if image.shot_id else None,
+        person=db.session.scalars(select(User.name).where(User.id == image.user_id)).one(),
+    )
+
+
+def display_title(image: Any) -> str:
+    """Return what a picture is called on a page."""
+    return image.title or one_line(image.prompt or "", 90) or image.filename
+
+
+RECALLS = ("prompt", "seed", "settings", "everything")
+
+
+def recall(image: Image, what: str = "everything") -> dict[str, Any]:
+    """Return what the generator's form needs to make a picture like this: fields of `GenerationRequest`.
+
+    `what` is one of `RECALLS`: the words alone, the seed too, all settings but words and seed, or all of it. Settings
+    are those that were asked for where the job still exists; else those that the picture itself knows.
+    """
+    job = db.session.get(Job, image.job_id) if image.job_id else None
+    asked: dict[str, Any] = dict(job.request) if job is not None else {}
+    settings = {
+        "provider": image.provider,
+        "model": image.model,
+        "style": image.style,
+        **{name: value for name, value in asked.items() if name not in ("prompt", "seed", "n")},
+    }
+    if not {"size", "aspect_ratio", "aspect_ratios"} & set(asked):
+        settings["size"] = f"{image.width}x{image.height}"
+    found: dict[str, dict[str, Any]] = {
+        "prompt": {"prompt": image.prompt},
+        "seed": {"seed": image.seed},
+        "settings": settings,
+    }
+    chosen = found.values() if what == "everything" else (found[what],)
+    return {name: value for part in chosen for name, value in part.items() if value not in (None, "")}

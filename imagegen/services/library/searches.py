@@ -1,0 +1,45 @@
+"""Saved searches: each person's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+
+from imagegen.core.errors import Conflict, NotFound, StudioError
+from imagegen.core.text import N_, clean
+from imagegen.extensions import db
+from imagegen.models import SavedSearch, UnitOfWork, writes
+from imagegen.services.library.wishes import Wish
+
+LONGEST = 80
+
+
+def all_searches(*, user_id: int) -> Sequence[SavedSearch]:
+    """Return a person's searches in the organisation in scope, by name."""
+    return db.session.scalars(
+        select(SavedSearch).where(SavedSearch.user_id == user_id).order_by(SavedSearch.name)
+    ).all()
+
+
+@writes
+def save(uow: UnitOfWork, *, organisation_id: int, user_id: int, name: str, wish: Wish) -> SavedSearch:
+    """Keep a search under a name; raises Conflict if the person has one of that name, StudioError for no name."""
+    spelt = " ".join(clean(name).split())
+    if not spelt or len(spelt) > LONGEST:
+        raise StudioError(N_("Give it a name of up to {most} characters.").format(most=LONGEST), field="name")
+    taken = select(SavedSearch.id).where(SavedSearch.user_id == user_id, SavedSearch.name == spelt)
+    if uow.scalar(taken) is not None:
+        raise Conflict(N_("You have a search of that name already."), field="name")
+    made = SavedSearch(organisation_id=organisation_id, user_id=user_id, name=spelt, wish=wish.to_mapping())
+    uow.add(made)
+    return made
+
+
+@writes
+def forget(uow: UnitOfWork, *, user_id: int, public_id: str) -> None:
+    """Delete a search of one's own; raises NotFound."""
+    found = uow.scalar(select(SavedSearch).where(SavedSearch.user_id == user_id, SavedSearch.public_id == public_id))
+    if found is None:
+        raise NotFound(N_("There is no such search."))
+    uow.delete(found)

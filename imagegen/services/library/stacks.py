@@ -1,0 +1,37 @@
+"""Stacks: the variants of a job shown as one, with their number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import case, func, select, update
+
+from imagegen.models import Image, UnitOfWork
+from imagegen.services.library import indexing
+
+
+def restack(uow: UnitOfWork, job_ids: Iterable[int | None]) -> None:
+    """Let the first picture of each job that is not in the trash stand for the others."""
+    jobs = sorted({job_id for job_id in job_ids if job_id is not None})
+    if not jobs:
+        return
+    uow.flush()
+    alive = (
+        select(Image.job_id, func.min(Image.id).label("head"), func.count().label("size"))
+        .where(Image.job_id.in_(jobs), Image.deleted_at.is_(None))
+        .group_by(Image.job_id)
+    )
+    for job_id, head, size in uow.execute(alive).all():
+        wanted = case((Image.id == head, size), else_=0)
+        stale = update(Image).where(Image.job_id == job_id, Image.deleted_at.is_(None), Image.stack_size != wanted)
+        changed = uow.scalars(
+            stale.values(stack_size=wanted, updated_at=Image.updated_at).returning(Image.id),
+            execution_options={"synchronize_session": False},
+        ).all()
+        indexing.reindex(uow, changed)
+
+
+def jobs_of(uow: UnitOfWork, image_ids: Iterable[int]) -> set[int]:
+    """Return the ids of the jobs of these pictures."""
+    found = select(Image.job_id).where(Image.id.in_(list(image_ids)), Image.job_id.is_not(None))
+    return {job_id for job_id in uow.scalars(found) if job_id is not None}

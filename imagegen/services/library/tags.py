@@ -1,0 +1,152 @@
+"""Tags: an organisation's own words on its pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import delete, select
+
+from imagegen.core.errors import Conflict, NotFound, StudioError
+from imagegen.core.text import N_, clean
+from imagegen.extensions import db
+from imagegen.models import Image, ImageTag, Tag, UnitOfWork, writes
+from imagegen.models.scope import current_organisation
+from imagegen.services.library import indexing
+from imagegen.services.library.selecting import chosen
+from imagegen.services.library.words import fold
+
+LONGEST = 60
+MOST_OF_PICTURE = 50
+SUGGESTIONS = 10
+
+
+def suggest(q: str = "", *, limit: int = SUGGESTIONS) -> Sequence[Tag]:
+    """Return the tags that begin with what was typed, in the order of the alphabet."""
+    query = select(Tag).order_by(Tag.key).limit(limit)
+    start = key_of(q)
+    return db.session.scalars(query.where(Tag.key.startswith(start, autoescape=True)) if start else query).all()
+
+
+def all_tags() -> Sequence[Tag]:
+    """Return all tags of the organisation in scope, in the order of the alphabet."""
+    return db.session.scalars(select(Tag).order_by(Tag.key)).all()
+
+
+def tags_of(image_ids: Iterable[int]) -> dict[int, list[str]]:
+    """Return the names of each picture's tags, in the order of the alphabet; pictures without any are left out."""
+    query = select(ImageTag.image_id, Tag.name).join(Tag).where(ImageTag.image_id.in_(list(image_ids)))
+    found: dict[int, list[str]] = {}
+    for image_id, name in db.session.execute(query.order_by(Tag.key)):
+        found.setdefault(image_id, []).append(name)
+    return found
+
+
+@writes
+def tag_all(uow: UnitOfWork, *, public_ids: Iterable[str], names: Iterable[str]) -> list[str]:
+    """Put tags on pictures; return the pictures that lacked one of them."""
+    images = dict(chosen(uow, public_ids))
+    wanted = [tag.id for tag in _tags_named(uow, names)]
+    pairs = select(ImageTag.image_id, ImageTag.tag_id).where(
+        ImageTag.image_id.in_(images), ImageTag.tag_id.in_(wanted)
+    )
+    had = {(row.image_id, row.tag_id) for row in uow.execute(pairs)}
+    organisation_id = _organisation()
+    fresh = [(i, t) for i in images for t in wanted if (i, t) not in had]
+    uow.add_all(ImageTag(image_id=i, tag_id=t, organisation_id=organisation_id) for i, t in fresh)
+    return [images[i] for i in dict.fromkeys(i for i, _ in fresh)]
+
+
+@writes
+def untag_all(uow: UnitOfWork, *, public_ids: Iterable[str], names: Iterable[str]) -> list[str]:
+    """Take tags off pictures; return the pictures that had one of them."""
+    images = dict(chosen(uow, public_ids))
+    keys = [key for key, _ in _checked(names)]
+    gone = delete(ImageTag).where(
+        ImageTag.image_id.in_(images), ImageTag.tag_id.in_(select(Tag.id).where(Tag.key.in_(keys)))
+    )
+    changed = set(uow.scalars(gone.returning(ImageTag.image_id), execution_options={"synchronize_session": False}))
+    indexing.reindex(uow, changed)
+    return [public_id for image_id, public_id in images.items() if image_id in changed]
+
+
+def set_tags(uow: UnitOfWork, *, image: Image, names: Iterable[str]) -> None:
+    """Let a picture have exactly these tags; raises StudioError with the field `tags`."""
+    wanted = {tag.id for tag in _tags_named(uow, names)}
+    rows = uow.scalars(select(ImageTag).where(ImageTag.image_id == image.id)).all()
+    for row in rows:
+        if row.tag_id not in wanted:
+            uow.delete(row)
+    had = {row.tag_id for row in rows}
+    uow.add_all(
+        ImageTag(image_id=image.id, tag_id=tag_id, organisation_id=image.organisation_id) for tag_id in wanted - had
+    )
+
+
+@writes
+def rename(uow: UnitOfWork, *, public_id: str, name: str) -> Tag:
+    """Write a tag differently, on all its pictures; raises NotFound, Conflict if there is another of that name."""
+    tag = _tag(uow, public_id)
+    ((key, spelt),) = _checked([name])
+    if uow.scalar(select(Tag.id).where(Tag.key == key, Tag.id != tag.id)) is not None:
+        raise Conflict(N_("There is a tag of that name already."), field="name")
+    same = tag.key == key
+    tag.name, tag.key = spelt, key
+    if not same:
+        indexing.reindex(uow, _images_with(uow, tag))
+    return tag
+
+
+@writes
+def remove(uow: UnitOfWork, *, public_id: str) -> None:
+    """Delete a tag, and so take it off all pictures; raises NotFound."""
+    tag = _tag(uow, public_id)
+    images = _images_with(uow, tag)
+    uow.execute(delete(ImageTag).where(ImageTag.tag_id == tag.id), execution_options={"synchronize_session": False})
+    uow.delete(tag)
+    indexing.reindex(uow, images)
+
+
+def key_of(name: str) -> str:
+    """Return what names have in common that mean the same tag."""
+    return " ".join(fold(clean(name)).split())
+
+
+def _tag(uow: UnitOfWork, public_id: str) -> Tag:
+    tag = uow.scalar(select(Tag).where(Tag.public_id == public_id))
+    if tag is None:
+        raise NotFound(N_("There is no such tag."))
+    return tag
+
+
+def _images_with(uow: UnitOfWork, tag: Tag) -> Sequence[int]:
+    return uow.scalars(select(ImageTag.image_id).where(ImageTag.tag_id == tag.id)).all()
+
+
+def _tags_named(uow: UnitOfWork, names: Iterable[str]) -> list[Tag]:
+    """Return the tags of these names, made where there are none."""
+    wanted = _checked(names)
+    found = {tag.key: tag for tag in uow.scalars(select(Tag).where(Tag.key.in_([key for key, _ in wanted])))}
+    fresh = [Tag(organisation_id=_organisation(), name=name, key=key) for key, name in wanted if key not in found]
+    uow.add_all(fresh)
+    uow.flush()
+    return [*found.values(), *fresh]
+
+
+def _checked(names: Iterable[str]) -> list[tuple[str, str]]:
+    found: dict[str, str] = {}
+    for name in names:
+        spelt = " ".join(clean(name).split())
+        if len(spelt) > LONGEST:
+            raise StudioError(N_("A tag is too long: {most} characters at most.").format(most=LONGEST), field="tags")
+        if key_of(spelt):
+            found.setdefault(key_of(spelt), spelt)
+    if len(found) > MOST_OF_PICTURE:
+        raise StudioError(N_("A picture has {most} tags at most.").format(most=MOST_OF_PICTURE), field="tags")
+    return list(found.items())
+
+
+def _organisation() -> int:
+    organisation_id = current_organisation()
+    if organisation_id is None:
+        raise RuntimeError("tags belong to an organisation, and none is in scope")
+    return organisation_id

@@ -1,0 +1,69 @@
+"""The trash: out of sight first, gone for ever only when somebody says so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from sqlalchemy import delete, select, update
+
+from imagegen.core.clock import now
+from imagegen.models import Image, UnitOfWork, writes
+from imagegen.services.library import indexing, stacks, usage
+from imagegen.services.library.selecting import chosen, the_one
+
+
+@writes
+def put_into_trash(uow: UnitOfWork, *, public_ids: Iterable[str]) -> list[str]:
+    """Put pictures into the trash; return those that were not in it, whose `restore_all` undoes it.
+
+    Those in use stay where they are used: ask `usage.where_used(…, warning=True)` before, and say so.
+    """
+    return _move(uow, dict(chosen(uow, public_ids)), deleted_at=now())
+
+
+@writes
+def restore_all(uow: UnitOfWork, *, public_ids: Iterable[str]) -> list[str]:
+    """Take pictures out of the trash, as they were; return those that were in it."""
+    return _move(uow, dict(chosen(uow, public_ids, trashed=True)), deleted_at=None)
+
+
+@writes
+def trash(uow: UnitOfWork, *, public_id: str) -> None:
+    """Put one picture into the trash; raises NotFound."""
+    found = chosen(uow, [public_id])
+    the_one(found)
+    _move(uow, dict(found), deleted_at=now())
+
+
+@writes
+def restore(uow: UnitOfWork, *, public_id: str) -> None:
+    """Take one picture out of the trash; raises NotFound if it is not there."""
+    found = chosen(uow, [public_id], trashed=True)
+    the_one(found)
+    _move(uow, dict(found), deleted_at=None)
+
+
+@writes
+def delete_for_ever(uow: UnitOfWork, *, public_ids: Iterable[str]) -> list[str]:
+    """Delete pictures that lie in the trash; return their ids. Their files go with the next clean-up.
+
+    Rows go before files: a file without a row is swept, a row without its file would be a broken picture.
+    """
+    images = dict(chosen(uow, public_ids, trashed=True))
+    for public_id in images.values():
+        usage.release(uow, kind=usage.VERSION, reference=public_id)
+    near = uow.scalars(select(Image.id).where(Image.near_id.in_(images))).all()
+    uow.execute(delete(Image).where(Image.id.in_(images)), execution_options={"synchronize_session": False})
+    indexing.reindex(uow, (image_id for image_id in near if image_id not in images))
+    return list(images.values())
+
+
+def _move(uow: UnitOfWork, images: dict[int, str], *, deleted_at: datetime | None) -> list[str]:
+    uow.execute(
+        update(Image).where(Image.id.in_(images)).values(deleted_at=deleted_at, stack_size=1),
+        execution_options={"synchronize_session": False},
+    )
+    stacks.restack(uow, stacks.jobs_of(uow, images))
+    indexing.reindex(uow, images)
+    return list(images.values())

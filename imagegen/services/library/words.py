@@ -1,0 +1,78 @@
+"""Words as they are compared: what is written down and what is typed are folded and split in the same way."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+from imagegen.models.image_index import LONGEST_TERM, quoted, start_term
+
+MOST_LETTERS = 8_000
+"""How much of a picture's text is found; longer prompts are rare, and nobody looks for their end."""
+
+LONGEST_SEARCH = 200
+
+# Scripts without spaces: each sign is a word, so that any part of a sentence is found.
+_SIGNS = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+_WORD = re.compile(rf"[^\W_{_SIGNS}]+|[^\s\U000f0000-\U0010ffff]")
+_SHORTEST_PART = 3
+
+
+def fold(text: str) -> str:
+    """Return `text` without case, accents and variants of the same letter."""
+    if text.isascii():
+        return text.lower()
+    bare = "".join(c for c in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(c))
+    return unicodedata.normalize("NFC", bare)
+
+
+def split(text: str) -> list[str]:
+    """Return the words of folded `text`; a mark such as % is a word too."""
+    return _WORD.findall(text)
+
+
+def index_words(*texts: str | None) -> str:
+    """Return what `ImageIndex.words` holds of `texts`: each word after two spaces."""
+    found = split(fold(" ".join(text for text in texts if text)[:MOST_LETTERS]))
+    return "".join(f"  {word}" for word in found)
+
+
+@dataclass(frozen=True)
+class Typed:
+    """One piece of a search, without spaces: `launch-0004` is the words launch, - and 0004 in a row."""
+
+    words: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """The piece as it stands in `ImageIndex.words`: any part of a word; one or two letters only begin words."""
+        if len(self.words) == 1 and len(self.words[0]) < _SHORTEST_PART:
+            return "  "[len(self.words[0]) - 1 :] + self.words[0]
+        return "  ".join(self.words)
+
+    @property
+    def phrase(self) -> str:
+        """The piece as an FTS5 phrase."""
+        return '"' + self.text.replace('"', '""') + '"'
+
+    @property
+    def lexemes(self) -> list[str]:
+        """The piece as operands of a tsquery; they find all that it says, and a little more."""
+        if len(self.words) == 1 and len(self.words[0]) < _SHORTEST_PART:
+            return [quoted(start_term(self.words[0]))]
+        first, *others = self.words
+        found = [f"{quoted(first[:LONGEST_TERM])}:*"] if len(first) >= _SHORTEST_PART else []
+        return found + [_begins(word) for word in others]
+
+
+def _begins(word: str) -> str:
+    if len(word) < _SHORTEST_PART:
+        return quoted(start_term(word))
+    return f"{quoted(word[:LONGEST_TERM])}:*"
+
+
+def typed(q: str) -> tuple[Typed, ...]:
+    """Return the pieces of what somebody typed, each of which a picture has to hold."""
+    pieces = (tuple(split(piece)) for piece in fold(q[:LONGEST_SEARCH]).split())
+    return tuple(dict.fromkeys(Typed(words) for words in pieces if words))
