@@ -16,6 +16,7 @@ from imagegen.core.money import display, read_usd
 from imagegen.extensions import runtime
 from imagegen.maintenance_commands import check as check
 from imagegen.maintenance_commands import clean as clean
+from imagegen.maintenance_commands import keys as keys
 from imagegen.maintenance_commands import maintenance
 from imagegen.models import organisation_scope, system_scope
 from imagegen.models.budgets import Per

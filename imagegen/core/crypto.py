@@ -58,7 +58,7 @@ class Sealer:
     def open(self, sealed: str, *, about: str) -> str:
         """Return what was sealed as `about`; raises CannotOpen."""
         try:
-            told, _, text = self._fernet.decrypt(sealed).decode().partition(_END)
+            told, _, text = self._fernet.decrypt(sealed.encode()).decode().partition(_END)
         except InvalidToken:
             raise CannotOpen("no key opens this") from None
         if told != about:
@@ -68,6 +68,6 @@ class Sealer:
     def rotate(self, sealed: str) -> str:
         """Return the same text, sealed with the first key; raises CannotOpen."""
         try:
-            return self._fernet.rotate(sealed).decode()
+            return self._fernet.rotate(sealed.encode()).decode()
         except InvalidToken:
             raise CannotOpen("no key opens this") from None
