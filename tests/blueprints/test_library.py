@@ -10,7 +10,7 @@ import pytest
 import time_machine
 from flask import Flask
 from PIL import Image as Pixels
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from imagegen.extensions import db, runtime
 from imagegen.models import Image, Organisation, organisation_scope, unit_of_work
