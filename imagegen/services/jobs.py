@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
-from sqlalchemy.orm import selectinload
+from sqlalchemy import Select, func, select, union_all
+from sqlalchemy.orm import aliased, selectinload
 
 from imagegen.core.errors import NotFound
 from imagegen.core.ids import is_id
 from imagegen.core.text import N_
 from imagegen.extensions import db
-from imagegen.models import Event, Image, Job, Organisation, Shot
+from imagegen.models import Event, Image, Job, Organisation, Shot, User
 from imagegen.models.states import JobStatus, ShotStatus
 from imagegen.services.library import Page, decode_cursor, encode_cursor
 
@@ -73,29 +73,93 @@ def list_jobs(
 def view(jobs: Sequence[Job], *, with_attempts: bool = False) -> list[JobView]:
     """Return `jobs` with their shots and pictures: two queries, however many jobs."""
     ids = [job.id for job in jobs]
-    query = (
-        select(Shot, Image)
-        .outerjoin(Image, (Image.shot_id == Shot.id) & Image.deleted_at.is_(None))
-        .where(Shot.job_id.in_(ids), Shot.newest)
-        .order_by(Shot.slot)
-    )
+    query = _shots().where(Shot.job_id.in_(ids)).order_by(Shot.slot)
     if with_attempts:
         query = query.options(selectinload(Shot.attempts))
     by_job: dict[int, list[ShotView]] = {job_id: [] for job_id in ids}
-    for shot, image in db.session.execute(query):
-        by_job[shot.job_id].append(ShotView(shot, image))
+    for each in _views(query):
+        by_job[each.shot.job_id].append(each)
     return [JobView(job, by_job[job.id]) for job in jobs]
 
 
 def view_of_shots(shot_ids: Sequence[int]) -> list[ShotView]:
     """Return these shots with their pictures and attempts."""
-    query = (
-        select(Shot, Image)
+    return _views(_shots().where(Shot.id.in_(shot_ids)).options(selectinload(Shot.attempts)))
+
+
+_Reused = aliased(Image)
+
+
+def _shots() -> Select[Shot, Image, Image]:
+    """The newest shot of each slot, with the picture made for it and the earlier one that answered it."""
+    return (
+        select(Shot, Image, _Reused)
         .outerjoin(Image, (Image.shot_id == Shot.id) & Image.deleted_at.is_(None))
-        .where(Shot.id.in_(shot_ids), Shot.newest)
+        .outerjoin(_Reused, (_Reused.id == Shot.reused_image_id) & _Reused.deleted_at.is_(None))
+        .where(Shot.newest)
+    )
+
+
+def _views(query: Select[Shot, Image, Image]) -> list[ShotView]:
+    return [ShotView(shot, made or reused) for shot, made, reused in db.session.execute(query)]
+
+
+def first_pictures(job_ids: Sequence[int], *, each: int) -> dict[int, list[Image]]:
+    """Return the pictures of the first `each` slots that have one, job by job: one query, however large the jobs."""
+    found: dict[int, list[Image]] = {job_id: [] for job_id in job_ids}
+    if not job_ids:
+        return found
+    delivered = [
+        select(Shot.id)
+        .where(Shot.job_id == job_id, Shot.newest, Shot.status == ShotStatus.SUCCEEDED)
+        .order_by(Shot.slot)
+        .limit(each)
+        .subquery()
+        for job_id in job_ids
+    ]
+    ids = union_all(*(select(one.c.id) for one in delivered)).subquery()
+    for shown in _views(_shots().join(ids, ids.c.id == Shot.id).order_by(Shot.slot)):
+        if shown.image is not None:
+            found[shown.shot.job_id].append(shown.image)
+    return found
+
+
+def earlier(shots: Sequence[Shot]) -> dict[int, list[Shot]]:
+    """Return for each of these shots those that had its slot before, oldest first, with their attempts.
+
+    No query where nothing was tried again.
+    """
+    again = {(shot.job_id, shot.slot): shot.id for shot in shots if shot.retry_of_id is not None}
+    if not again:
+        return {}
+    query = (
+        select(Shot)
+        .where(Shot.job_id.in_({job_id for job_id, _slot in again}), ~Shot.newest)
+        .options(selectinload(Shot.attempts))
+        .order_by(Shot.id)
+    )
+    found: dict[int, list[Shot]] = {}
+    for shot in db.session.scalars(query):
+        if (shot.job_id, shot.slot) in again:
+            found.setdefault(again[shot.job_id, shot.slot], []).append(shot)
+    return found
+
+
+def troubled(job: Job) -> Sequence[Shot]:
+    """Return the shots of a job that failed, were refused or are of unknown fate, by slot, with their attempts."""
+    ended_badly = (ShotStatus.FAILED, ShotStatus.REFUSED, ShotStatus.UNKNOWN)
+    query = (
+        select(Shot)
+        .where(Shot.job_id == job.id, Shot.newest, Shot.status.in_(ended_badly))
         .options(selectinload(Shot.attempts))
     )
-    return [ShotView(shot, image) for shot, image in db.session.execute(query)]
+    return db.session.scalars(query.order_by(Shot.slot)).all()
+
+
+def names(user_ids: Iterable[int]) -> dict[int, str]:
+    """Return what these people are called, by their ids."""
+    found = db.session.execute(select(User.id, User.name).where(User.id.in_(set(user_ids))))
+    return {row.id: row.name for row in found}
 
 
 def next_in_line(job_ids: Sequence[int], *, each: int) -> Sequence[Shot]:

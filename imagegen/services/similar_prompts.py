@@ -33,15 +33,17 @@ _BITS = 2048
 Bits = NDArray[np.uint64]
 
 
-def find(prompt: str) -> Sequence[Any]:
+def find(prompt: str, *, also_the_same: bool = True) -> Sequence[Any]:
     """Return up to six of the organisation's pictures (rows of `GRID_COLUMNS`), the most alike first.
 
-    Each distinct text is there once, with its newest picture.
+    Each distinct text is there once, with its newest picture; `prompt` itself only with `also_the_same`.
     """
     text = _compared(prompt)
     if len(text) < SHORTEST:
         return []
     newest = _newest_of_each_text()
+    if not also_the_same:
+        newest.pop(text, None)
     if not newest:
         return []
     scores = _likeness(_pieces(text), np.stack([_pieces(other) for other in newest]))

@@ -189,3 +189,5 @@ def jobs_ring(*, user_id: int) -> Context:
 def feed(page: library.Page) -> Context:
     """Return a page of the feed from a page of jobs."""
     return {"jobs": [job(view) for view in jobs.view(page.items)], "next_cursor": page.next_cursor}
+    if row.wholly_reused:
+        return gettext("used again, free")

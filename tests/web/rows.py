@@ -63,6 +63,7 @@ def make_job(
             request=request or {"prompt": prompt, "n": len(states), "aspect_ratios": ["4:5"]},
             estimated_micro=0,
             created_at=moment,
+            started_at=moment if begun else None,
             finished_at=moment if status in JOB_ENDS else None,
             **{f"n_{name}": count for name, count in counts.items()},
         )

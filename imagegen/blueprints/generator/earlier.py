@@ -19,14 +19,13 @@ from imagegen.web.contexts import Context
 
 def context(form: MultiDict[str, str]) -> Context:
     """Return what the organisation has for `form`: `reuse`, an offer or None, and `similar` pictures."""
-    prompt = form.get("prompt", "")
-    similar = [contexts.image(row) for row in similar_prompts.find(prompt)]
     try:
         wanted = forms.read(form)
         offer = _offer(generation.plan(wanted), wanted)
     except (ValueError, StudioError):  # what cannot be asked for is told elsewhere
         offer = None
-    return {"reuse": offer, "similar": similar}
+    rows = similar_prompts.find(form.get("prompt", ""), also_the_same=offer is None)
+    return {"reuse": offer, "similar": [contexts.image(row) for row in rows]}
 
 
 def _offer(plan: Plan, wanted: GenerationRequest) -> Context | None:
