@@ -1,0 +1,80 @@
+"""Kills or stops a process at one exact point, from outside: nothing in the product knows of it.
+
+Python imports this at its start in every process that has this folder on its PYTHONPATH. FAULT_AT names a point of
+`POINTS`; the first process that is about to call that function leaves its id in the file FAULT_FILE and, by
+FAULT_DOES, is killed without a chance to tidy up, or its thread waits there until the file is gone. Whoever comes
+later passes. With FAULT_AFTER a process may call the function so many times before.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
+from typing import Any
+
+POINTS = {
+    "K0 committed, not queued": ("imagegen.engine.dispatch", "send"),
+    "K1 dequeued, not claimed": ("imagegen.engine.claims", "claim"),
+    "K2 claimed, not sent": ("imagegen.engine.attempts", "_mark_sent"),
+    "K4 answered, not kept": ("imagegen.engine.attempts", "store"),
+    "K5 temporary file written": ("imagegen.storage.local", "_sync"),
+    "K6 files kept, no row": ("imagegen.engine.attempts", "_deliver"),
+    "K7 committed, not announced": ("imagegen.extensions", "announce"),
+}
+"""Module and function; it happens just before the call."""
+
+
+class _Trap:
+    """Finds modules as ever, and puts a deadly function into one of them."""
+
+    def __init__(self, module: str, function: str) -> None:
+        self._module = module
+        self._function = function
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        if name != self._module:
+            return None
+        spec = PathFinder.find_spec(name, path, target)
+        assert spec is not None and spec.loader is not None
+        run = spec.loader.exec_module
+
+        def exec_module(module: ModuleType) -> None:
+            run(module)
+            setattr(module, self._function, _deadly(getattr(module, self._function)))
+
+        spec.loader.exec_module = exec_module  # type: ignore[method-assign]
+        return spec
+
+
+def _deadly(function: Callable[..., Any]) -> Callable[..., Any]:
+    calls = itertools.count()
+    after = int(os.environ.get("FAULT_AFTER", "0"))
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if next(calls) < after:
+            return function(*args, **kwargs)
+        try:
+            mark = os.open(os.environ["FAULT_FILE"], os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        except FileExistsError:
+            return function(*args, **kwargs)
+        os.write(mark, str(os.getpid()).encode())
+        os.close(mark)
+        if os.environ["FAULT_DOES"] == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        while os.path.exists(os.environ["FAULT_FILE"]):
+            time.sleep(0.01)
+        return function(*args, **kwargs)
+
+    return call
+
+
+if point := os.environ.get("FAULT_AT"):
+    sys.meta_path.insert(0, _Trap(*POINTS[point]))
