@@ -14,7 +14,6 @@ from imagegen.blueprints.generator import earlier, forms
 from imagegen.core.errors import StudioError
 from imagegen.core.ids import new_id
 from imagegen.core.text import N_
-from imagegen.extensions import runtime
 from imagegen.models import Image, Job
 from imagegen.prompts.styles import styles
 from imagegen.providers.base import Feature, ModelSpec, SizeRule
@@ -23,8 +22,8 @@ from imagegen.providers.sizes import RATIOS, ratio_named
 from imagegen.services import budgets, cheaper, generation, provider_health, provider_keys
 from imagegen.services.budgets import Standing, Step
 from imagegen.services.cheaper import Offer
-from imagegen.services.provider_health import Hold
 from imagegen.services.generation import MOST_VARIANTS, GenerationRequest
+from imagegen.services.provider_health import Hold
 from imagegen.services.rights import Right
 from imagegen.settings import PROJECT_ROOT
 from imagegen.web import contexts, health_words, words
@@ -59,8 +58,8 @@ EXAMPLES = (
 
 def composer(form: MultiDict[str, str], *, errors: list[dict[str, Any]] | None = None) -> Context:
     """Return the composer for what `form` says so far; what the model cannot do falls back to what it can."""
-    providers, held = provider_keys.offered(), provider_health.held()
     provider, model = forms.read_model(form)
+    providers, held = provider_keys.offered(), provider_health.held()
     try:
         _, spec = providers.find(provider, model)
     except StudioError:
@@ -77,8 +76,8 @@ def composer(form: MultiDict[str, str], *, errors: list[dict[str, Any]] | None =
         "models": [_model(offer, spec, providers, held) for offer in offers],
         **choices,
         "chosen": _in_words(choices, spec),
-        **earlier.context(_settled(form, choices, spec)),
         "estimate": estimate(_settled(form, choices, spec)),
+        **earlier.context(_settled(form, choices, spec)),
     }
 
 
@@ -337,9 +336,9 @@ def form_of_job(job: Job) -> MultiDict[str, str]:
     form["variants"] = str(asked.get("n", 1))
     for name in ("prompt", "style", "quality", "seed", "negative_prompt", "background", "output_format"):
         if asked.get(name) is not None:
+            form[name] = str(asked[name])
     if job.n_succeeded:
         form.poplist("seed")
-            form[name] = str(asked[name])
     return form
 
 
