@@ -173,6 +173,8 @@ def _actions(row: Job) -> Context:
 
 def job_cost(row: Job) -> str:
     """Return what a job cost, or has cost so far; nothing where no price is known."""
+    if row.wholly_reused:
+        return gettext("used again, free")
     if row.finished and row.estimated_micro and not row.actual_micro:
         return money(0)  # nothing came of it; that does not make the model a free one
     if row.finished:
@@ -189,5 +191,3 @@ def jobs_ring(*, user_id: int) -> Context:
 def feed(page: library.Page) -> Context:
     """Return a page of the feed from a page of jobs."""
     return {"jobs": [job(view) for view in jobs.view(page.items)], "next_cursor": page.next_cursor}
-    if row.wholly_reused:
-        return gettext("used again, free")
