@@ -16,8 +16,10 @@ from imagegen.core.clock import now
 from imagegen.extensions import db
 from imagegen.models import ApiToken, Membership, Session, User, organisation_scope, unit_of_work
 from imagegen.models.budgets import Per
-from imagegen.services import budgets, invitations
+from imagegen.services import budgets, invitations, schedules
 from imagegen.services.audit import Actor
+from imagegen.services.generation import GenerationRequest
+from imagegen.services.schedules import When
 from tests.blueprints.access_table import CALLS, GONE, MAY, ROLES, SCOPES, Call
 from tests.conftest import MakePerson, Person, csrf_of
 from tests.web.rows import make_job
@@ -48,7 +50,13 @@ def things(ann: Person, eve: Person) -> dict[str, str]:
         budget = budgets.set_budget(by=by, organisation_id=here, per=Per.MONTH, cap=1_000_000_000, hard=False)
     done, unknown = make_job(ann), make_job(ann, states=("unknown",))
     ann.token("read")
+    request = GenerationRequest(prompt="a wave", provider="local")
+    with organisation_scope(ann.organisation.id):
+        mine = {"organisation_id": ann.organisation.id, "user_id": ann.user.id, "request": request}
+        schedule, old_schedule = (schedules.create(**mine, when=When(cron="0 9 * * *")) for _ in range(2))
     return {
+        "schedule": schedule.public_id,
+        "old_schedule": old_schedule.public_id,
         "job": done.job,
         "image": done.images[0],
         "running": make_job(ann, states=("running", "waiting")).job,

@@ -120,6 +120,7 @@ class Tags:
 
     GENERATE: ClassVar = Tag(name="Generate", description="Ask for pictures, and what they will cost.")
     JOBS: ClassVar = Tag(name="Jobs", description="Follow what was asked for, shot by shot.")
+    SCHEDULES: ClassVar = Tag(name="Schedules", description="Pictures to be made later, once or again and again.")
     IMAGES: ClassVar = Tag(name="Images", description="The organisation's pictures and their files.")
     MODELS: ClassVar = Tag(name="Models", description="Who can draw, what, and for how much.")
     USAGE: ClassVar = Tag(name="Usage", description="What was used, and what it cost.")
@@ -128,6 +129,7 @@ class Tags:
 PATH = {
     "image_id": "The picture's id.",
     "job_id": "The job's id.",
+    "schedule_id": "The schedule's id.",
 }
 
 spec = SpecTree(

@@ -23,11 +23,16 @@ class Reading(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class ListQuery(Reading):
+class PageQuery(Reading):
     """Which part of a list is wanted."""
 
     limit: int = Field(20, ge=1, le=100, description="How many at most.")
     cursor: str | None = Field(None, max_length=64, description="`next_cursor` of the page before.")
+
+
+class ListQuery(PageQuery):
+    """Which part of a list is wanted, and whether it is counted."""
+
     count: Literal["0", "1"] = Field("0", description=f"1 adds `total`, counted up to {MOST_COUNTED:,}.")
 
 

@@ -2,6 +2,7 @@
 
 from imagegen.blueprints.admin import (
     audit,
+    cleaning,
     installation,
     invitations,
     organisation,
@@ -14,6 +15,7 @@ from imagegen.blueprints.admin.blueprint import blueprint
 __all__ = [
     "audit",
     "blueprint",
+    "cleaning",
     "installation",
     "invitations",
     "organisation",
