@@ -172,18 +172,6 @@ def next_in_line(job_ids: Sequence[int], *, each: int) -> Sequence[Shot]:
     return db.session.scalars(query.order_by(Shot.job_id, Shot.slot)).all()
 
 
-def places_before(job: Job) -> int:
-    """Return how many shots of the organisation wait before this job's first."""
-    return (
-        db.session.scalar(
-            select(func.coalesce(func.sum(Job.n_waiting), 0)).where(
-                Job.id < job.id, Job.status.in_((JobStatus.QUEUED, JobStatus.RUNNING))
-            )
-        )
-        or 0
-    )
-
-
 def progress(*, user_id: int) -> tuple[int, int, int]:
     """Return how many pictures of the person's unfinished jobs are done, of how many, in how many jobs."""
     done = Job.n_succeeded + Job.n_failed + Job.n_refused + Job.n_canceled + Job.n_unknown

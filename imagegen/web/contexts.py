@@ -10,12 +10,18 @@ from flask_babel import format_decimal, format_timedelta, gettext
 
 from imagegen.core.clock import now
 from imagegen.core.errors import ADVICE, ErrorKind
+from imagegen.core.ids import new_id
 from imagegen.core.money import Micro
 from imagegen.core.text import one_line
+from imagegen.extensions import runtime
 from imagegen.models import Job, Shot
-from imagegen.models.states import ShotStatus
-from imagegen.services import jobs, library
+from imagegen.models.states import JobStatus, ShotStatus
+from imagegen.providers.errors import ProviderError
+from imagegen.services import generation, job_line, jobs, library
+from imagegen.services.job_line import Line
 from imagegen.services.jobs import JobView, ShotView
+from imagegen.services.rights import Right
+from imagegen.web import readers, verbs
 from imagegen.web.language import said
 from imagegen.web.words import money
 
@@ -70,6 +76,7 @@ def image(row: Any) -> Context:
 def shot(view: ShotView, *, job: Job, place: int | None = None) -> Context:
     """Return one tile. `place` is the shot's number among all that wait."""
     row = view.shot
+    may_create = readers.may(Right.CREATE)
     return {
         # Of the slot, not of the shot: a retry takes the place of what failed.
         "id": f"{job.public_id}-{row.slot}",
@@ -80,28 +87,53 @@ def shot(view: ShotView, *, job: Job, place: int | None = None) -> Context:
         "height": row.height,
         "ratio": row.width / row.height,
         "place": place,
-        "step": _step(row),
+        "step": _step(row, job),
         "percent": None,
         "partial": None,
         "image": image(view.image) | {"caption": _took_and_cost(row)} if view.image is not None else None,
         "took": _took(row),
-        "cost": price(row.actual_micro),
-        "served_by": "" if row.model == job.model else row.model,
-        "error": _error(row.error_kind, row.error_message) if row.status in _ENDED_BADLY else None,
+        "cost": "" if row.reused else price(row.actual_micro),
+        "reused": row.reused,
+        "paused": job.paused_at is not None,
+        "served_by": "" if _asked_for(row, job) else model_name(row.provider, row.model),
+        "asked": "" if _asked_for(row, job) else job.model_label,
+        "error": error(row.error_kind, row.error_message) if row.status in _ENDED_BADLY and row.error_kind else None,
         "retry_url": None,
-        "again_url": url_for("generator.page", again=job.public_id),
+        "again_url": url_for("generator.page", again=job.public_id) if may_create else None,
         "resolve_url": url_for("jobs.resolve", job_id=job.public_id, shot_id=row.public_id)
-        if row.status == ShotStatus.UNKNOWN
+        if may_create and row.status == ShotStatus.UNKNOWN
         else None,
     }
+
+
+def model_name(provider_id: str, model_id: str) -> str:
+    """Return what a model is called; one that is not there any more by its id."""
+    try:
+        _provider, spec = runtime.providers.find(provider_id, model_id)
+    except ProviderError:
+        return model_id
+    return spec.label
+
+
+def provider_name(provider_id: str) -> str:
+    """Return what a provider is called; one that is not there any more by its id."""
+    known = {provider.id: provider.label for provider in runtime.providers.providers()}
+    return said(known.get(provider_id, provider_id))
+
+
+def _asked_for(row: Shot, job: Job) -> bool:
+    """Whether the shot is with the model that was asked for, and with no other that stands in."""
+    return (row.provider, row.model) == (job.provider, job.model)
 
 
 _ENDED_BADLY = (ShotStatus.FAILED, ShotStatus.REFUSED, ShotStatus.UNKNOWN)
 
 
-def _step(row: Shot) -> str:
+def _step(row: Shot, job: Job) -> str:
     if row.status == ShotStatus.WAITING and row.tries:
         return gettext("The provider asked for a pause; trying again")
+    if row.status == ShotStatus.RUNNING and not _asked_for(row, job):
+        return gettext("Drawing with %(model)s", model=model_name(row.provider, row.model))
     return ""
 
 
@@ -115,29 +147,38 @@ def _took(row: Shot) -> str:
     return seconds((row.finished_at - row.started_at).total_seconds())
 
 
-def _error(kind: str | None, message: str | None) -> Context | None:
-    if kind is None:
-        return None
-    return {"kind": kind, "sentence": said(message or ""), "advice": said(ADVICE[ErrorKind(kind)])}
+def error(kind: str | None, message: str | None) -> Context:
+    """Return what went wrong, and what to do about it."""
+    known = ErrorKind(kind) if kind is not None else ErrorKind.INTERNAL
+    return {"kind": known, "sentence": said(message or ""), "advice": said(ADVICE[known])}
 
 
-def job(view: JobView) -> Context:
-    """Return one job with its tiles."""
+def job(view: JobView, *, line: Line | None = None) -> Context:
+    """Return one job with its tiles. `line`, where the caller has it, spares a query."""
     row = view.job
-    before = jobs.places_before(row) if row.n_waiting else 0
+    if line is None:
+        line = job_line.line() if row.n_waiting else Line(())
     waiting = [each.shot.id for each in view.shots if each.shot.status == ShotStatus.WAITING]
-    places = {shot_id: before + index for index, shot_id in enumerate(waiting, 1)}
+    places = {shot_id: place(line, row, nth=nth) for nth, shot_id in enumerate(waiting)}
     return job_status(row) | {
         "title": one_line(row.prompt, _TITLE),
         "shots": [shot(each, job=row, place=places.get(each.shot.id)) for each in view.shots],
     }
 
 
+def place(line: Line, row: Job, *, nth: int = 0) -> int | None:
+    """Return the number in line of a job's `nth` waiting shot, from 1; None while its job is paused."""
+    before = line.before(row.id, nth=nth)
+    return None if before is None else before + 1
+
+
 def job_status(row: Job) -> Context:
     """Return where a job stands, without its tiles."""
+    may_create = readers.may(Right.CREATE)
     return {
         "id": row.public_id,
         "state": row.status,
+        "mood": _mood(row),
         "finished": row.finished,
         "done": row.done,
         "delivered": row.n_succeeded,
@@ -146,29 +187,39 @@ def job_status(row: Job) -> Context:
         "model": row.model_label,
         "cost": job_cost(row),
         "when": ago(row.created_at) if row.finished else "",
-        "paused": row.paused_at is not None,
+        "since": "" if row.finished or row.paused_at else (row.started_at or row.created_at).isoformat(),
+        "paused": row.paused_at is not None and not row.finished,
         "canceling": row.cancel_requested_at is not None and not row.finished,
-        **_actions(row),
-        "again_url": url_for("generator.page", again=row.public_id),
+        **{f"{verb.name}_url": _address(verb, row) for verb in verbs.VERBS},
+        "again_url": url_for("generator.page", again=row.public_id) if may_create else None,
+        "repeat": _repeat(row) if may_create and row.finished and row.kind == generation.KIND else None,
     }
 
 
-def _actions(row: Job) -> Context:
-    """Return the address of each thing that can be done with a job now; None for what cannot."""
-    failed = row.n_failed or row.n_refused or row.n_canceled
-    possible = {
-        "cancel": not row.finished and row.cancel_requested_at is None,
-        "retry": row.finished and failed,
-        "pause": row.n_waiting and row.paused_at is None and row.cancel_requested_at is None,
-        "resume": not row.finished and row.paused_at is not None,
-        "front": row.n_waiting and row.cancel_requested_at is None,
-        "delete": row.finished and not row.n_unknown,
-    }
-    routes = {"front": "to_the_front"}
+def _address(verb: verbs.Verb, row: Job) -> str | None:
+    return url_for(f"jobs.{verb.name}", job_id=row.public_id) if verb.offered(row) else None
+
+
+def _repeat(row: Job) -> Context:
+    """Return how the same is asked for again with one click, and what that will cost."""
+    known = row.estimated_micro is not None
     return {
-        f"{act}_url": url_for(f"jobs.{routes.get(act, act)}", job_id=row.public_id) if can else None
-        for act, can in possible.items()
+        "url": url_for("jobs.again", job_id=row.public_id),
+        "key": new_id(),
+        "price": (f"≈ {price(row.estimated_micro)}" if row.estimated_micro else "")
+        if known
+        else gettext("price unknown"),
     }
+
+
+def _mood(row: Job) -> str:
+    """Return how a job stands in one word: its state, or what matters more just now."""
+    if not row.finished:
+        return "canceling" if row.cancel_requested_at else "paused" if row.paused_at else row.status
+    if row.n_unknown:
+        return "unclear"
+    refused = row.status == JobStatus.FAILED and row.n_refused == row.total
+    return "refused" if refused else row.status
 
 
 def job_cost(row: Job) -> str:
@@ -190,4 +241,5 @@ def jobs_ring(*, user_id: int) -> Context:
 
 def feed(page: library.Page) -> Context:
     """Return a page of the feed from a page of jobs."""
-    return {"jobs": [job(view) for view in jobs.view(page.items)], "next_cursor": page.next_cursor}
+    line = job_line.line() if any(row.n_waiting for row in page.items) else Line(())
+    return {"jobs": [job(view, line=line) for view in jobs.view(page.items)], "next_cursor": page.next_cursor}

@@ -2,63 +2,162 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
 
 from flask import render_template
 
 from imagegen.extensions import db
 from imagegen.models import Event, Job, Organisation
-from imagegen.services import jobs
+from imagegen.services import job_line, jobs
+from imagegen.services.job_line import Line
 from imagegen.services.jobs import ShotView
-from imagegen.web import budget_words, contexts, timeline
+from imagegen.web import budget_words, contexts, job_details, job_rows, timeline
 
 NEXT_IN_LINE = 4
 """So many waiting shots of a job are told their new place when it moves; the others hear of it as they come up."""
+PLACES_TOLD = 40
+"""So many jobs of an organisation are told when their place in line moves: those that begin next."""
 
 
-def pieces(events: Sequence[Event], *, user_id: int | None) -> str:
-    """Return what `events` changed, in the same partials that the pages were made of, to be put over them.
+class View(StrEnum):
+    """What kind of page listens, and so which pieces it has."""
+
+    FEED = "feed"
+    LIST = "list"
+    JOB = "job"
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page that listens: its kind, the job that it is about, and whose jobs it lists (`mine`: its reader's)."""
+
+    view: View = View.FEED
+    job_id: int | None = None
+    mine: bool = False
+
+    def shows(self, event: Event, *, user_id: int | None) -> bool:
+        """Tell whether the page shows the job of this event."""
+        if self.view == View.JOB:
+            return event.job_id == self.job_id
+        return (self.view == View.LIST and not self.mine) or event.user_id == user_id or user_id is None
+
+    @property
+    def of_everybody(self) -> bool:
+        """Whether what others do moves something on the page: the places in line."""
+        return self.view != View.FEED
+
+
+FEED = Page()
+Parts = dict[tuple[object, ...], str]
+
+
+def pieces(events: Sequence[Event], *, user_id: int | None, page: Page = FEED, parts: Parts | None = None) -> str:
+    """Return what `events` changed, in the same partials that `page` was made of, to be put over them.
 
     A page passes over what it does not show. With `user_id` the person's own jobs are counted too, and their budget.
+    `parts` keeps what is the same for several readers of these events, for the next of them.
     """
+    known: Parts = {} if parts is None else parts
+    shown = [event for event in events if page.shows(event, user_id=user_id)]
+    own = [event for event in events if event.user_id == user_id]
+    whose = user_id if page.mine or page.view == View.FEED else None
+    drawn = [_once(known, (page, whose), lambda: _DRAWN[page.view](shown))] if shown else []
+    if page.of_everybody:
+        drawn.append(_once(known, ("places", page.job_id), lambda: _places(page.job_id)))
+    if own and user_id is not None:
+        drawn.append(_once(known, ("shell", user_id), lambda: _shell(own, user_id)))
+    return "\n".join(filter(None, drawn))
+
+
+def _once(parts: Parts, key: tuple[object, ...], draw: Callable[[], str]) -> str:
+    if key not in parts:
+        parts[key] = draw()
+    return parts[key]
+
+
+def _shell(events: Sequence[Event], user_id: int) -> str:
+    ring = render_template("shared/_jobs_ring.html", jobs=contexts.jobs_ring(user_id=user_id), oob=True)
+    organisation = db.session.get_one(Organisation, events[0].organisation_id)
+    meter = budget_words.meter(organisation=organisation, user_id=user_id)
+    return ring + render_template("shared/_meter.html", meter=meter, oob=True)
+
+
+def _tiles(events: Sequence[Event], *, whole: bool) -> str:
+    """Draw the tiles of shots and the status lines of jobs; `whole` with what happened to each."""
     shot_ids = list(dict.fromkeys(event.shot_id for event in events if event.shot_id is not None))
     rows = {row.id: row for row in jobs.by_ids(list({event.job_id for event in events}))}
-    drawn = [_shot(view, rows[view.shot.job_id]) for view in jobs.view_of_shots(shot_ids)]
-    drawn += _waiting(rows, already=frozenset(shot_ids))
+    views = jobs.view_of_shots(shot_ids)
+    line = job_line.line() if any(row.n_waiting for row in rows.values()) else Line(())
+    earlier = jobs.earlier([view.shot for view in views]) if whole else {}
+    drawn = []
+    for view in views:
+        job = rows[view.shot.job_id]
+        context = contexts.shot(view, job=job, place=contexts.place(line, job) if _waits(view) else None)
+        if whole:
+            context["timeline"] = timeline.steps(view.shot, job, earlier.get(view.shot.id, ()))
+        drawn.append(render_template("jobs/_shot.html", shot=context, oob=True))
+        if whole:
+            drawn.append(render_template("jobs/_timeline.html", shot=context, oob=True))
+    drawn += _next_tiles(rows, line, already=frozenset(shot_ids))
     for row in rows.values():
         status = contexts.job_status(row)
         drawn.append(render_template("jobs/_job_status.html", job=status, oob=True))
-        drawn.append(render_template("jobs/_actions.html", job=status, oob=True))
-    if user_id is not None and events:
-        ring = contexts.jobs_ring(user_id=user_id)
-        drawn.append(render_template("shared/_jobs_ring.html", jobs=ring, oob=True))
-        drawn.append(_meter(events, user_id=user_id))
+        if whole:
+            drawn += _beside(row, status)
     return "\n".join(drawn)
 
 
-def _meter(events: Sequence[Event], *, user_id: int) -> str:
-    organisation = db.session.get_one(Organisation, events[0].organisation_id)
-    meter = budget_words.meter(organisation=organisation, user_id=user_id)
-    return render_template("shared/_meter.html", meter=meter, oob=True)
+def _beside(row: Job, status: contexts.Context) -> list[str]:
+    """Draw what stands beside the tiles on a job's own page."""
+    about = {"job": status, "facts": job_details.facts(row), "troubles": job_details.troubles(row), "oob": True}
+    return [render_template(name, **about) for name in _BESIDE]
 
 
-def _shot(view: ShotView, job: Job) -> str:
-    place = jobs.places_before(job) + 1 if view.shot.status == "waiting" else None
-    context = contexts.shot(view, job=job, place=place) | {"timeline": timeline.steps(view.shot, job)}
-    tile = render_template("jobs/_shot.html", shot=context, oob=True)
-    return tile + render_template("jobs/_timeline.html", shot=context, oob=True)
+_BESIDE = ("jobs/_actions.html", "jobs/_troubles.html", "jobs/_facts.html")
 
 
-def _waiting(rows: dict[int, Job], *, already: frozenset[int]) -> list[str]:
+def _waits(view: ShotView) -> bool:
+    return view.shot.status == "waiting"
+
+
+def _next_tiles(rows: dict[int, Job], line: Line, *, already: frozenset[int]) -> list[str]:
     """Draw the tiles that come next in jobs that have moved: their place in line is another one now."""
-    waiting = [row for row in rows.values() if row.n_waiting]
+    waiting = [row.id for row in rows.values() if row.n_waiting]
     if not waiting:
         return []
-    before = {row.id: jobs.places_before(row) for row in waiting}
     drawn = []
-    for shot in jobs.next_in_line(list(before), each=NEXT_IN_LINE):
-        before[shot.job_id] += 1
+    turns = dict.fromkeys(waiting, 0)
+    for shot in jobs.next_in_line(waiting, each=NEXT_IN_LINE):
+        job = rows[shot.job_id]
         if shot.id not in already:
-            context = contexts.shot(ShotView(shot, None), job=rows[shot.job_id], place=before[shot.job_id])
+            place = contexts.place(line, job, nth=turns[job.id])
+            context = contexts.shot(ShotView(shot, None), job=job, place=place)
             drawn.append(render_template("jobs/_shot.html", shot=context, oob=True))
+        turns[job.id] += 1
     return drawn
+
+
+def _list(events: Sequence[Event]) -> str:
+    """Draw the lines of the jobs that have changed, and say where there are new ones."""
+    rows = jobs.by_ids(list({event.job_id for event in events}))
+    drawn = [render_template("jobs/_row.html", job=row, oob=True) for row in job_rows.rows(rows)]
+    if any(event.type == "job.queued" and event.seq == 1 for event in events):
+        drawn.append(render_template("jobs/_news.html", news=True, oob=True))
+    return "\n".join(drawn)
+
+
+def _places(job_id: int | None) -> str:
+    """Draw where jobs stand in line: one's, or those of all that begin next."""
+    line = job_line.line()
+    ids = line.next_jobs(PLACES_TOLD) if job_id is None else [job_id] if job_id in line else []
+    rows = jobs.by_ids(ids) if ids else ()
+    return "\n".join(render_template("jobs/_place.html", job=job_rows.place(row, line), oob=True) for row in rows)
+
+
+_DRAWN: dict[View, Callable[[Sequence[Event]], str]] = {
+    View.FEED: lambda events: _tiles(events, whole=False),
+    View.LIST: _list,
+    View.JOB: lambda events: _tiles(events, whole=True),
+}

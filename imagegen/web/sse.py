@@ -27,7 +27,8 @@ from imagegen.extensions import EVENTS_CHANNEL, db, runtime
 from imagegen.models import ApiToken, Event, Job, organisation_scope
 from imagegen.models.states import JOB_ENDS
 from imagegen.services import accounts, jobs
-from imagegen.web import live
+from imagegen.services.rights import Right
+from imagegen.web import live, readers
 from imagegen.web.auth import identity
 
 log = structlog.get_logger(__name__)
@@ -65,6 +66,8 @@ class Stream:
     user_id: int
     format: Format = "html"
     job_id: int | None = None
+    page: live.Page = live.FEED
+    rights: frozenset[Right] = frozenset()
     language: str = "en"
     session_id: int | None = None
     token_id: int | None = None
@@ -80,9 +83,14 @@ class Stream:
 
     def wants(self, event: Event) -> bool:
         """Tell whether the stream is about this event."""
-        if self.job_id is not None:
+        if self.format == "json":
             return event.job_id == self.job_id
-        return event.user_id == self.user_id
+        return self.page.of_everybody or event.user_id == self.user_id
+
+    @property
+    def alike(self) -> tuple[object, ...]:
+        """What two streams have in common whose messages are the same bytes."""
+        return self.format, self.language, self.rights, self.page, self.job_id, self.user_id
 
     def put(self, seq: int, chunk: bytes) -> None:
         """Hand over a message up to event `seq`; a reader that lags too far behind is told to come back."""
@@ -224,14 +232,14 @@ class Hub:
 
     def _hand_out(self, events: Sequence[Event], streams: list[Stream]) -> None:
         drawn: dict[tuple[object, ...], list[tuple[int, bytes]]] = {}
+        parts: dict[tuple[object, ...], live.Parts] = defaultdict(dict)
         for count, stream in enumerate(streams, 1):
             wanted = [event for event in events if stream.wants(event)]
             if wanted:
-                # One person's or one job's share of these events is the same for all of their pages.
-                key = (stream.format, stream.language, stream.job_id, stream.job_id or stream.user_id)
-                if key not in drawn:
-                    drawn[key] = _drawn_or_nothing(wanted, stream)
-                self._hand_over(drawn[key], wanted, stream)
+                if stream.alike not in drawn:
+                    shared = parts[stream.language, stream.rights]
+                    drawn[stream.alike] = _drawn_or_nothing(wanted, stream, shared)
+                self._hand_over(drawn[stream.alike], wanted, stream)
             if count % YIELD_EVERY == 0:
                 time.sleep(0)
 
@@ -248,22 +256,26 @@ class Hub:
 _JOB_ENDS = frozenset(f"job.{status}" for status in JOB_ENDS)
 
 
-def _drawn_or_nothing(events: Sequence[Event], stream: Stream) -> list[tuple[int, bytes]]:
+def _drawn_or_nothing(events: Sequence[Event], stream: Stream, parts: live.Parts) -> list[tuple[int, bytes]]:
     """Draw `events`; where that fails nothing, so that one broken piece ends its readers' streams and no other."""
     try:
-        return draw(events, stream)
+        return draw(events, stream, parts)
     except Exception:
         log.exception("hub.not_drawn", organisation=stream.organisation_id)
         db.session.rollback()
         return []
 
 
-def draw(events: Sequence[Event], stream: Stream) -> list[tuple[int, bytes]]:
-    """Return `events` as messages in the stream's format, each with the number of the last event in it."""
+def draw(events: Sequence[Event], stream: Stream, parts: live.Parts | None = None) -> list[tuple[int, bytes]]:
+    """Return `events` as messages in the stream's format, each with the number of the last event in it.
+
+    `parts` keeps what other streams of the same language and rights have in common with this one.
+    """
     if stream.format == "json":
         return [(event.seq, message(json.dumps(as_json(event)), id=event.seq)) for event in events]
-    with force_locale(stream.language):
-        html = live.pieces(events, user_id=stream.user_id if stream.job_id is None else None)
+    about: dict[str, Any] = {"page": stream.page, "parts": parts} if stream.page != live.FEED else {}
+    with force_locale(stream.language), readers.drawn_for(stream.rights):
+        html = live.pieces(events, user_id=stream.user_id, **about)
     last = events[-1].organisation_seq
     return [(last, message(html, id=last))]
 
@@ -295,8 +307,9 @@ def open_stream(stream: Stream, *, after: int) -> Response:
     response.headers["Cache-Control"] = "no-store"
     if request.method == "HEAD":
         return response
-    token = identity().token
-    stream.token_id = token.id if token else None
+    who = identity()
+    stream.token_id = who.token.id if who.token else None
+    stream.rights = who.rights
     here = hub()
     here.join(stream)
     try:
@@ -323,8 +336,8 @@ def _missed(stream: Stream, after: int) -> list[bytes]:
     else:
         # A number from the future is that of a database from before a backup was brought back.
         stream.seen = min(after, jobs.latest_seq(stream.organisation_id))
-        user_id = None if stream.job_id else stream.user_id
-        events = jobs.events_after(seq=stream.seen, user_id=user_id, job_id=stream.job_id, limit=BATCH + 1)
+        user_id = None if stream.page.of_everybody else stream.user_id
+        events = jobs.events_after(seq=stream.seen, user_id=user_id, limit=BATCH + 1)
         if len(events) > BATCH:
             stream.close("behind")
             return []

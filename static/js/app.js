@@ -1,12 +1,16 @@
 /* What every page behind the sign-in runs. Nothing is bound to one element: htmx may replace any of them. */
 import { connect } from "./stream.js";
 import { enhance } from "./composer.js";
+import * as refresh from "./refresh.js";
+import * as since from "./since.js";
 import * as toast from "./toast.js"; // not fetched when needed: it has to say that nothing can be fetched
 
 const LIGHTBOX = "a[data-picture]";
 
 connect();
 enhance();
+refresh.run();
+since.run();
 
 document.addEventListener("click", async (event) => {
   const at = (selector) => event.target.closest?.(selector);

@@ -7,9 +7,9 @@ from flask import Flask
 from sqlalchemy import select
 
 from imagegen.core.errors import NotFound
-from imagegen.engine import claims, tasks
+from imagegen.engine import control, tasks
 from imagegen.extensions import db
-from imagegen.models import Job, organisation_scope, system_scope
+from imagegen.models import Job, organisation_scope
 from imagegen.models.states import JobStatus
 from imagegen.services import jobs
 from tests.models.rows import Member, add_member, submit
@@ -75,16 +75,33 @@ def test_a_view_has_every_slot_in_order_with_the_picture_that_it_has_by_now(ann:
     assert [shown.image for shown in by_id[second].shots] == [None, None]
 
 
-def test_places_before_counts_what_waits_in_earlier_jobs_of_the_organisation(ann: Member, bob: Member) -> None:
-    submit(bob, n=9)
-    submit(ann, n=4)
-    last = submit(ann, n=2).id
-    with system_scope():
-        while claims.claim(owner="test", lease_seconds=60, lone_only=True):
-            pass
+def test_the_first_pictures_of_jobs_are_those_of_their_first_slots(ann: Member) -> None:
+    large, small, waiting = submit(ann, n=5).id, submit(ann).id, 0
+    tasks.work()
+    waiting = submit(ann).id
 
     with organisation_scope(ann.organisation_id):
-        assert jobs.places_before(db.session.get_one(Job, last)) == 3
+        found = jobs.first_pictures([large, small, waiting], each=2)
+        slots = {shown.image.id: shown.shot.slot for shown in jobs.view(jobs.by_ids([large]))[0].shots if shown.image}
+        assert [slots[image.id] for image in found[large]] == [0, 1]
+        assert (len(found[small]), found[waiting]) == (1, [])
+        assert jobs.first_pictures([], each=2) == {}
+
+
+def test_what_a_slot_was_before_is_told_with_its_calls(ann: Member) -> None:
+    job = submit(ann, n=2)
+    with organisation_scope(ann.organisation_id):
+        control.cancel(job.public_id)
+        control.retry(job.public_id)
+    tasks.work()
+
+    with organisation_scope(ann.organisation_id):
+        newest = [shown.shot for shown in jobs.view(jobs.by_ids([job.id]))[0].shots]
+        earlier = jobs.earlier(newest)
+        assert [[(shot.slot, shot.status) for shot in earlier[one.id]] for one in newest] == [
+            [(0, "canceled")],
+            [(1, "canceled")],
+        ]
 
 
 def test_progress_counts_the_pictures_of_a_persons_unfinished_jobs(ann: Member) -> None:

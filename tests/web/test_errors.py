@@ -206,7 +206,7 @@ def test_a_database_that_is_gone_in_the_middle_is_told_in_a_page(
         raise OperationalError("SELECT", {}, Exception("server closed the connection"))
 
     monkeypatch.setattr(jobs, "list_jobs", gone)
-    answers = [ann.client.get("/jobs"), app.test_client().get("/sign-in")]
+    answers = [ann.client.get("/generate"), app.test_client().get("/sign-in")]
     event.remove(db.engine, "before_cursor_execute", refuse)
     assert all(
         answer.status_code == 500 and "Something went wrong on our side." in answer.text for answer in answers[:1]

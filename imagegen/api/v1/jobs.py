@@ -12,13 +12,13 @@ from imagegen.api.v1 import rows
 from imagegen.api.v1.openapi import PATH, Answers, Tags, spec
 from imagegen.api.v1.requests import EventsHeaders, EventsQuery, JobsQuery
 from imagegen.api.v1.schemas import Job, JobEvent, JobList
-from imagegen.engine import control
 from imagegen.models import Job as JobRow
 from imagegen.models.states import JobStatus
 from imagegen.services import jobs
-from imagegen.web import access
+from imagegen.web import access, verbs
 from imagegen.web.auth import identity
 from imagegen.web.sse import Stream, open_stream
+from imagegen.web.verbs import Verb
 
 blueprint = Blueprint("api-jobs", __name__)
 
@@ -53,45 +53,36 @@ def read(job_id: str) -> Job:
     return rows.job(jobs.get_job(job_id))
 
 
-@blueprint.post("/jobs/<job_id>/cancel")
-@access.creating
-@spec.validate(
-    resp=Answers(Job, "The job as it is now.", problems=(404, 409)),
-    tags=[Tags.JOBS],
-    operation_id="cancelJob",
-    path_parameter_descriptions=PATH,
-)
-def cancel(job_id: str) -> Job:
-    """End what has not begun. What is under way is finished and kept, for it is paid for."""
-    control.cancel(job_id)
-    return rows.job(jobs.get_job(job_id))
+def _add(verb: Verb) -> None:
+    def act(job_id: str) -> Job:
+        verb.act(job_id)
+        return rows.job(jobs.get_job(job_id))
+
+    act.__doc__ = verb.summary
+    described = spec.validate(
+        resp=Answers(Job, "The job as it is now.", problems=verb.problems),
+        tags=[Tags.JOBS],
+        operation_id=f"{verb.name}Job",
+        path_parameter_descriptions=PATH,
+    )
+    blueprint.post(f"/jobs/<job_id>/{verb.name}", endpoint=verb.name)(verb.access(described(act)))
 
 
-@blueprint.post("/jobs/<job_id>/retry")
-@access.creating
-@spec.validate(
-    resp=Answers(Job, "The job as it is now.", problems=(402, 404, 409, 429)),
-    tags=[Tags.JOBS],
-    operation_id="retryJob",
-    path_parameter_descriptions=PATH,
-)
-def retry(job_id: str) -> Job:
-    """Ask again for every picture that failed, was refused or was canceled."""
-    control.retry(job_id)
-    return rows.job(jobs.get_job(job_id))
+for _verb in verbs.CHANGES:
+    _add(_verb)
 
 
 @blueprint.delete("/jobs/<job_id>")
-@access.creating
+@verbs.DELETE.access
 @spec.validate(
-    resp=Answers(None, "Deleted.", status=204, content_types=(), problems=(404, 409)),
+    resp=Answers(None, "Deleted.", status=204, content_types=(), problems=verbs.DELETE.problems),
     tags=[Tags.JOBS],
     operation_id="deleteJob",
     path_parameter_descriptions=PATH,
 )
 def delete(job_id: str) -> ResponseReturnValue:
     """Delete a job that has ended. Its pictures stay in the library, its cost in the books."""
-    control.delete(job_id)
+    verbs.DELETE.act(job_id)
     return "", 204
 
 

@@ -9,6 +9,7 @@ from imagegen.blueprints.admin import (
     people,
     providers,
     providers_installation,
+    queues,
 )
 from imagegen.blueprints.admin.blueprint import blueprint
 
@@ -22,4 +23,5 @@ __all__ = [
     "people",
     "providers",
     "providers_installation",
+    "queues",
 ]
