@@ -20,6 +20,7 @@ from imagegen.maintenance_commands import keys as keys
 from imagegen.maintenance_commands import maintenance
 from imagegen.models import organisation_scope, system_scope
 from imagegen.models.budgets import Per
+from imagegen.seed_commands import seed
 from imagegen.services import accounts, budgets, organisations, passwords, people, setup
 from imagegen.services.audit import COMMAND_LINE
 from imagegen.web import links
@@ -34,7 +35,7 @@ _UNITS = {"d": "days", "h": "hours", "m": "minutes"}
 
 def register(app: Flask) -> None:
     """Add the studio's commands to `app`."""
-    for command in (config, users, tokens, spending, maintenance):
+    for command in (config, users, tokens, spending, maintenance, seed):
         app.cli.add_command(command)
 
 
