@@ -36,6 +36,7 @@ class CannotCount(StudioError):
 
     kind = ErrorKind.UNAVAILABLE
     status = 503
+    retry_after = 60
 
 
 @contextmanager
