@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import structlog
+from pydantic import SecretStr
 from sqlalchemy import func, select
 from sqlalchemy.exc import OperationalError
 
+from imagegen.core.crypto import CannotOpen
 from imagegen.core.errors import ErrorKind
 from imagegen.core.text import N_
-from imagegen.engine import limits, pictures, stand_ins, states
+from imagegen.engine import claims, limits, pictures, stand_ins, states
 from imagegen.engine.claims import Claim
 from imagegen.engine.stand_ins import StandIn
 from imagegen.extensions import db, runtime
@@ -25,9 +27,10 @@ from imagegen.imaging.errors import ImagingError
 from imagegen.models import Attempt, Job, Shot, UnitOfWork, User, attempt_shots, writes
 from imagegen.models.columns import db_now
 from imagegen.models.states import AttemptStatus, ShotStatus
-from imagegen.providers.base import ImageRequest, ImageResult, Provider, Usage
+from imagegen.providers.base import Provider
+from imagegen.providers.calls import Accepted, ImageRequest, ImageResult, Usage
 from imagegen.providers.errors import Outcome, ProviderError
-from imagegen.services import generation, ledger, library
+from imagegen.services import generation, ledger, library, provider_keys
 from imagegen.services.library import StoredFiles
 from imagegen.storage.errors import StorageError
 
@@ -82,34 +85,81 @@ def run(claim: Claim) -> None:
     prepared = _load(claim)
     if prepared is None:
         return
-    provider, request = prepared
-    if not _mark_sent(claim):
+    provider, request, accepted = prepared
+    if accepted is None and not _mark_sent(claim):
         return
     try:
-        result = provider.generate(request)
+        if accepted is None:
+            result = provider.generate(request, functools.partial(_mark_accepted, claim))
+        else:
+            result = provider.resume(accepted, deadline_seconds=request.deadline_seconds)
     except ProviderError as error:
         fail(claim, error)
         return
     store(claim, result)
 
 
-def _load(claim: Claim) -> tuple[Provider, ImageRequest] | None:
-    """Read what is to be asked; the session is closed before anything slow begins."""
+def _load(claim: Claim) -> tuple[Provider, ImageRequest, Accepted | None] | None:
+    """Read whom to ask for what; the session is closed before anything slow begins."""
     try:
         shot = db.session.get_one(Shot, claim.shot_id)
         owner = db.session.scalars(select(User.public_id).join(Job).where(Job.id == shot.job_id)).one()
         provider, _ = runtime.providers.find(shot.provider, shot.model)
+        key = provider_keys.key_for(claim.organisation_id, provider.id)
         request = generation.image_request(
             shot,
             user_hash=hashlib.sha256(owner.encode()).hexdigest(),
             deadline_seconds=runtime.settings.provider_timeout_seconds,
         )
-        return provider, request
+        return provider if key is None else provider.with_key(key.secret), request, _receipt(claim)
     except ProviderError as error:
         fail(claim, error)
         return None
     finally:
         db.session.remove()
+
+
+def _receipt(claim: Claim) -> Accepted | None:
+    """Return what the provider gave for the work that it has taken on; None if it is still to be asked."""
+    if not claim.taken_on:
+        return None
+    try:
+        sealed = db.session.get_one(Attempt, claim.attempt_id).receipt or ""
+        return Accepted.loads(SecretStr(runtime.sealer.open(sealed, about=_about(claim))))
+    except (CannotOpen, ValueError):
+        raise ProviderError(
+            N_("The picture was made, but the studio can no longer read where it is."),
+            kind=ErrorKind.INTERNAL,
+            outcome=Outcome.ACCEPTED,
+        ) from None
+
+
+def _about(claim: Claim) -> str:
+    return f"receipt {claim.attempt_id}"
+
+
+def _mark_accepted(claim: Claim, accepted: Accepted) -> None:
+    """Write down that the provider has the work, before its pictures are fetched."""
+    facts = {
+        "receipt": runtime.sealer.seal(accepted.dumps().get_secret_value(), about=_about(claim)),
+        "provider_request_id": accepted.request_id,
+        "usage": accepted.usage.as_dict() if accepted.usage else None,
+    }
+    _keep_receipt(claim, facts)
+
+
+@_patiently
+@writes
+def _keep_receipt(uow: UnitOfWork, claim: Claim, facts: dict[str, Any]) -> None:
+    locked = states.lock(uow, shot_id=claim.shot_id, fence=claim.fence)
+    if locked is None:
+        return
+    shot, _ = locked
+    shot.step = "fetching"
+    attempt = uow.get_one(Attempt, claim.attempt_id)
+    attempt.status = AttemptStatus.ACCEPTED
+    for name, value in facts.items():
+        setattr(attempt, name, value)
 
 
 @writes
@@ -140,9 +190,9 @@ def store(claim: Claim, result: ImageResult) -> None:
             _deliver(claim, kept, seed=payload.seed, facts=facts)
     except ImagingError as error:
         kind = ErrorKind.BAD_ANSWER if error.about_the_picture else ErrorKind.INTERNAL
-        _billed_without_picture(claim, result.usage, kind, error.message, facts)
+        _billed_without_picture(claim, kind, error.message, facts)
     except StorageError as error:
-        _billed_without_picture(claim, result.usage, ErrorKind.INTERNAL, error.message, facts)
+        _billed_without_picture(claim, ErrorKind.INTERNAL, error.message, facts)
         log.error("attempt.not_stored", error=str(error), shot=claim.shot_id)
     log.info("attempt.stored", shot=claim.shot_id, seconds=round(time.monotonic() - answered_at, 3))
 
@@ -172,12 +222,16 @@ def _deliver(uow: UnitOfWork, claim: Claim, kept: StoredFiles, *, seed: int | No
 @_patiently
 @writes
 def _billed_without_picture(
-    uow: UnitOfWork, claim: Claim, usage: Usage | None, kind: ErrorKind, message: str, facts: dict[str, Any]
+    uow: UnitOfWork, claim: Claim, kind: ErrorKind, message: str, facts: dict[str, Any]
 ) -> None:
     locked = states.lock(uow, shot_id=claim.shot_id, fence=claim.fence, also_unknown=True)
-    if locked is None:
-        return
-    shot, job = locked
+    if locked is not None:
+        _bill(uow, claim, *locked, kind, message, facts)
+
+
+def _bill(
+    uow: UnitOfWork, claim: Claim, shot: Shot, job: Job, kind: ErrorKind, message: str, facts: dict[str, Any]
+) -> None:
     facts = {**facts, "error_kind": kind, "error_message": message}
     attempt = _end_attempt(uow, claim, AttemptStatus.BILLED_NO_IMAGE, facts)
     cost = _settle(uow, job, shot, attempt)
@@ -226,11 +280,36 @@ def fail(claim: Claim, error: ProviderError) -> None:
     facts: dict[str, Any] = {"provider_request_id": error.request_id, "error_code": error.code}
     if error.outcome == Outcome.ACCEPTED:
         facts["usage"] = error.usage.as_dict() if error.usage else None
-        _billed_without_picture(claim, error.usage, error.kind, error.message, facts)
+        if error.kind not in _FETCHED_LATER or not _fetch_later(claim):
+            _billed_without_picture(claim, error.kind, error.message, facts)
     else:
         _not_made(claim, error, facts, stand_ins.for_claim(claim, error))
     # Last: a log that nobody takes any more must not cost what was to be written down.
     log.warning("attempt.failed", shot=claim.shot_id, kind=error.kind, outcome=error.outcome, error=error.message)
+
+
+_FETCHED_LATER = frozenset({ErrorKind.UNAVAILABLE, ErrorKind.TIMEOUT})
+FETCH_AGAIN_SECONDS = 10.0
+
+
+@_patiently
+@writes
+def _fetch_later(uow: UnitOfWork, claim: Claim) -> bool:
+    """Let whoever is free fetch in a while what the provider has made; False if it gave no receipt, or long ago."""
+    locked = states.lock(uow, shot_id=claim.shot_id, fence=claim.fence)
+    if locked is None or not _can_be_fetched(uow, claim):
+        return False
+    locked[0].lease_until = db_now(FETCH_AGAIN_SECONDS)
+    return True
+
+
+def _can_be_fetched(uow: UnitOfWork, claim: Claim) -> bool:
+    kept = select(Attempt.id).where(
+        Attempt.id == claim.attempt_id,
+        Attempt.status == AttemptStatus.ACCEPTED,
+        Attempt.sent_at > db_now(-claims.KEPT_SECONDS),
+    )
+    return uow.scalar(kept) is not None
 
 
 @_patiently
@@ -286,6 +365,7 @@ def _seconds_to_wait(error: ProviderError, tries: int) -> float | None:
 STOPPED = N_("The studio was stopped while the provider was drawing.")
 LOST = N_("The studio lost touch with this call: it was sent, and no answer came back.")
 CRASHED = N_("The studio made a mistake while the provider was drawing.")
+NOT_FETCHED = N_("The provider made this picture, and the studio could not fetch it in time.")
 GIVEN_UP = N_("The studio tried several times to work on this picture and failed each time.")
 
 MOST_LOSSES = 3
@@ -296,6 +376,8 @@ MOST_LOSSES = 3
 def abandon(uow: UnitOfWork, claim: Claim, *, message: str) -> None:
     """End a call that nobody will hear the end of: given back if nothing was sent, else its fate is unknown.
 
+    What the provider has taken on and given a receipt for is left to whoever fetches it.
+
     How far it got is read under the shot's lock: the thread that makes the call may be about to send it.
     """
     locked = states.lock(uow, shot_id=claim.shot_id, fence=claim.fence)
@@ -305,6 +387,12 @@ def abandon(uow: UnitOfWork, claim: Claim, *, message: str) -> None:
     attempt = uow.get_one(Attempt, claim.attempt_id)
     if attempt.status == AttemptStatus.PREPARED or _draws_here(attempt.provider):
         _give_back(uow, claim, shot, job, message)
+        return
+    if attempt.status == AttemptStatus.ACCEPTED:
+        if _can_be_fetched(uow, claim):
+            shot.lease_until = db_now(FETCH_AGAIN_SECONDS if message == CRASHED else 0)
+        else:
+            _bill(uow, claim, shot, job, ErrorKind.TIMEOUT, NOT_FETCHED, {})
         return
     told = {"error_kind": ErrorKind.UNKNOWN, "error_message": message}
     _end_attempt(uow, claim, AttemptStatus.UNKNOWN, told)

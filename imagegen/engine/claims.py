@@ -11,10 +11,13 @@ from sqlalchemy.orm import aliased
 from imagegen.engine import limits, states
 from imagegen.engine.limits import Closed
 from imagegen.extensions import db
-from imagegen.models import Attempt, Job, ProviderKey, Shot, UnitOfWork, writes
+from imagegen.models import Attempt, Job, ProviderKey, Shot, UnitOfWork, attempt_shots, writes
 from imagegen.models.columns import db_now
 from imagegen.models.provider_states import NO_KEY
-from imagegen.models.states import JobStatus, ShotStatus
+from imagegen.models.states import AttemptStatus, JobStatus, ShotStatus
+
+KEPT_SECONDS = 1800.0
+"""How long after it was asked for the pictures of a call are fetched; providers keep them for an hour."""
 
 _ACTIVE = (JobStatus.QUEUED, JobStatus.RUNNING)
 
@@ -23,7 +26,8 @@ _ACTIVE = (JobStatus.QUEUED, JobStatus.RUNNING)
 class Claim:
     """The right to work on one shot, as long as its lease is kept; `fence` tells it from later claims.
 
-    With `shut`, its provider must not be called: it is claimed to move on to another one, or to end.
+    With `shut`, its provider must not be called: it is claimed to move on to another one, or to end. With `taken_on`
+    the provider has the work already, and only its pictures are to be fetched.
     """
 
     shot_id: int
@@ -31,6 +35,7 @@ class Claim:
     organisation_id: int
     fence: int
     shut: Closed | None = None
+    taken_on: bool = False
 
 
 def _claimable(shut: Sequence[Closed] = ()) -> ColumnElement[bool]:
@@ -65,8 +70,12 @@ def _fairest_job(lone_only: bool, shut: Sequence[Closed]) -> Select[int]:
 def claim(uow: UnitOfWork, *, owner: str, lease_seconds: float, lone_only: bool) -> Claim | None:
     """Claim the next waiting shot of any job for `owner`, with an attempt written down and nothing sent.
 
-    `lone_only` takes only from jobs of which nothing runs. None if nothing is claimable.
+    `lone_only` takes only from jobs of which nothing runs. None if nothing is claimable. What a provider has taken on
+    already comes first: it is paid for, and its pictures may not be kept there for long.
     """
+    left = _left_behind(uow, owner=owner, lease_seconds=lease_seconds)
+    if left is not None:
+        return left
     shut = limits.closed(uow)
     job_id = uow.scalar(_fairest_job(lone_only, shut))
     if job_id is None:
@@ -115,6 +124,37 @@ def claim(uow: UnitOfWork, *, owner: str, lease_seconds: float, lone_only: bool)
     )
 
 
+def to_be_fetched() -> Select[int, int]:
+    """Return what a provider has taken on for somebody who has lost touch with it since: the shot and the call."""
+    return _taken_on().where(Shot.lease_until < db_now()).order_by(Shot.lease_until)
+
+
+def _taken_on() -> Select[int, int]:
+    return (
+        select(Shot.id, Attempt.id)
+        .join(attempt_shots, attempt_shots.c.shot_id == Shot.id)
+        .join(Attempt, Attempt.id == attempt_shots.c.attempt_id)
+        .where(
+            Shot.status == ShotStatus.RUNNING,
+            Attempt.status == AttemptStatus.ACCEPTED,
+            Attempt.sent_at > db_now(-KEPT_SECONDS),
+        )
+    )
+
+
+def _left_behind(uow: UnitOfWork, *, owner: str, lease_seconds: float) -> Claim | None:
+    found = uow.execute(to_be_fetched().limit(1)).one_or_none()
+    locked = states.lock(uow, shot_id=found[0]) if found is not None else None
+    if found is None or locked is None:
+        return None
+    shot, job = locked
+    again = uow.scalar(select(Shot.id).where(Shot.id == shot.id, Shot.lease_until < db_now()))
+    if again is None:
+        return None  # somebody else was quicker
+    shot.lease_owner, shot.lease_until, shot.fence = owner, db_now(lease_seconds), shot.fence + 1
+    return Claim(shot.id, found[1], job.organisation_id, shot.fence, taken_on=True)
+
+
 def _key_of(uow: UnitOfWork, shot: Shot) -> str:
     """Return the digest of the organisation's own key to the shot's provider, blank if it has none."""
     own = select(ProviderKey.digest).where(
@@ -137,17 +177,20 @@ def keep(uow: UnitOfWork, *, owner: str, shot_ids: Collection[int], lease_second
 def due() -> int:
     """Return how many shots could be claimed now."""
     count = db.session.scalar(select(func.count(Shot.id)).where(_claimable())) or 0
+    count += db.session.scalar(select(func.count()).select_from(to_be_fetched().subquery())) or 0
     db.session.rollback()
     return count
 
 
 def seconds_to_next() -> float | None:
-    """Return in how many seconds the next waiting shot may be claimed (0 if one may be now), None without any."""
-    row = db.session.execute(
-        select(func.min(func.coalesce(Shot.not_before, db_now())), db_now()).where(
-            Shot.status == ShotStatus.WAITING, Shot.job_id.not_in(_paused())
-        )
+    """Return in how many seconds the next shot may be claimed (0 if one may be now), None without any."""
+    waiting = select(func.min(func.coalesce(Shot.not_before, db_now()))).where(
+        Shot.status == ShotStatus.WAITING, Shot.job_id.not_in(_paused())
+    )
+    kept = select(func.min(Shot.lease_until)).where(Shot.id.in_(_taken_on().with_only_columns(Shot.id)))
+    first, next_fetch, clock = db.session.execute(
+        select(waiting.scalar_subquery(), kept.scalar_subquery(), db_now())
     ).one()
     db.session.rollback()
-    first, clock = row
-    return None if first is None else max(0.0, (first - clock).total_seconds())
+    moments = [moment for moment in (first, next_fetch) if moment is not None]
+    return max(0.0, (min(moments) - clock).total_seconds()) if moments else None

@@ -36,14 +36,16 @@ def _take_back() -> int:
         .where(Shot.status == ShotStatus.RUNNING, Shot.lease_until < db_now())
         .group_by(Shot.id, Shot.organisation_id, Shot.fence)
     ).all()
+    fetched = {shot_id for shot_id, _ in db.session.execute(claims.to_be_fetched())}
     db.session.remove()
-    for shot_id, organisation_id, fence, attempt_id in rows:
+    lost = [row for row in rows if row[0] not in fetched]
+    for shot_id, organisation_id, fence, attempt_id in lost:
         try:
             attempts.abandon(Claim(shot_id, attempt_id, organisation_id, fence), message=attempts.LOST)
         except Exception:
             # One that can't be settled must not keep the others from it.
             log.exception("sweep.not_taken_back", shot=shot_id)
-    return len(rows)
+    return len(lost)
 
 
 def _wake_if_due() -> int:

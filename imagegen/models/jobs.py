@@ -217,7 +217,11 @@ attempt_shots = Table(
 
 
 class Attempt(OrganisationOwned, Model):
-    """One call to a provider, written down before it is made. It serves one shot or more."""
+    """One call to a provider, written down before it is made. It serves one shot or more.
+
+    `receipt` is what the provider gave for work that it has taken on, sealed: with it another process can fetch the
+    pictures, and nothing is asked for, or paid, twice.
+    """
 
     __tablename__ = "attempts"
     __table_args__ = (
@@ -237,6 +241,7 @@ class Attempt(OrganisationOwned, Model):
     provider_key: Mapped[str] = mapped_column(String(16), default="", server_default="")
     provider_request_id: Mapped[str | None] = mapped_column(String(200))
     provider_job_id: Mapped[str | None] = mapped_column(String(200))
+    receipt: Mapped[str | None] = mapped_column(Text)
     usage: Mapped[data | None]
     cost_micro: Mapped[int | None] = mapped_column(BigInteger)
     error_kind: Mapped[str | None] = mapped_column(String(16))

@@ -65,11 +65,15 @@ def upgrade() -> None:
     for table in ("shots", "attempts"):
         with op.batch_alter_table(table) as batch:
             batch.add_column(sa.Column("provider_key", sa.String(length=16), server_default="", nullable=False))
+    with op.batch_alter_table("attempts") as batch:
+        batch.add_column(sa.Column("receipt", sa.Text(), nullable=True))
     op.create_index("ix_attempts_provider_sent_at", "attempts", ["provider", "sent_at"])
 
 
 def downgrade() -> None:
     op.drop_index("ix_attempts_provider_sent_at", "attempts")
+    with op.batch_alter_table("attempts") as batch:
+        batch.drop_column("receipt")
     for table in ("attempts", "shots"):
         with op.batch_alter_table(table) as batch:
             batch.drop_column("provider_key")

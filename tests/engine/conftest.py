@@ -10,6 +10,7 @@ from flask import Flask
 from imagegen.core.errors import ErrorKind
 from imagegen.engine import attempts, limits
 from imagegen.engine.attempts import RetryRule
+from imagegen.extensions import runtime
 from imagegen.models import system_scope
 from tests.fakes.openai_server import OpenAIServer
 from tests.models.rows import Member, add_member
@@ -38,7 +39,8 @@ def bob(app: Flask) -> Member:
 
 @pytest.fixture
 def everything(app: Flask) -> Iterator[None]:
-    """The scope of the studio's own machinery."""
+    """The scope of the studio's own machinery, and providers that have loaded what a call needs, as in a worker."""
+    runtime.providers.prepare()
     with system_scope():
         yield
 
