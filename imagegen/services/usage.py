@@ -168,7 +168,7 @@ def _saved(when: Span, user_id: int | None) -> Saved:
     if user_id is not None:
         query = query.join(Job, Job.id == Shot.job_id).where(Job.user_id == user_id)
     pictures, cost = db.session.execute(query).one()
-    return Saved(pictures, int(cost))
+    return Saved(pictures, int(cost or 0))
 
 
 def _days(when: Span, last: date, zone: str, user_id: int | None) -> dict[date, Micro]:
