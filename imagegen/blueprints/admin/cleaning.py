@@ -80,13 +80,23 @@ def _duty(duty: Duty, result: Result | None, one: Round) -> dict[str, Any]:
         "title": said(duty.title),
         "note": said(duty.note),
         "state": _state(result, one),
-        "found": format_decimal(found.found),
-        "removed": format_decimal(found.removed),
-        "kept": format_decimal(found.kept) if found.kept else "",
-        "size": _size(found.bytes) if found.bytes else "",
+        "result": _told(found, dry_run=one.row.dry_run),
         "examples": found.examples,
-        "any": bool(found.found or found.kept),
     }
+
+
+def _told(found: Result, *, dry_run: bool) -> str:
+    """Return in words what a duty came to."""
+    parts = []
+    if found.found:
+        parts.append(gettext("%(count)s found", count=format_decimal(found.found)))
+        if not dry_run:
+            parts.append(gettext("%(count)s removed", count=format_decimal(found.removed)))
+    if found.kept:
+        parts.append(gettext("%(count)s kept", count=format_decimal(found.kept)))
+    if found.bytes:
+        parts.append(_size(found.bytes))
+    return " · ".join(parts) or gettext("Nothing")
 
 
 def _state(result: Result | None, one: Round) -> str:
