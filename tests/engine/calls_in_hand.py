@@ -22,7 +22,7 @@ from imagegen.engine import attempts, pictures
 from imagegen.engine.claims import Claim
 from imagegen.extensions import db, in_app_context, runtime
 from imagegen.imaging.errors import Unreadable
-from imagegen.models import Attempt, Job, Organisation, Shot, User, system_scope
+from imagegen.models import Attempt, Job, Organisation, Shot, User, attempt_shots, system_scope
 from imagegen.providers.base import ImagePayload, ImageResult, Usage
 from imagegen.providers.errors import Outcome, ProviderError
 from imagegen.providers.local.provider import LocalProvider
@@ -91,6 +91,7 @@ class Call:
         self.claim = claim
         self.waits = "claimed"
         self._bill = bill
+        self._mistake: Exception | None = None
         self._fate = FATES["silence"]
         self._run = greenlet(in_app_context(self._make))
 
@@ -101,6 +102,8 @@ class Call:
         self.waits = "over"
         with system_scope():
             self._run.switch()
+        if self._mistake is not None:
+            raise self._mistake
 
     def die(self) -> None:
         """End where it stands, as a killed process does: nothing after that place happens."""
@@ -122,15 +125,23 @@ class Call:
 
     def answered(self) -> ImageResult:
         """Be the provider."""
-        self._bill.by_attempt[self.claim.attempt_id] = self._price()
+        try:
+            self._bill.by_attempt[self.claim.attempt_id] = self._price()
+        except Exception as mistake:
+            # The studio takes it for the provider's; it is ours.
+            self._mistake = mistake
+            raise
         self.wait("sent")
         return self._fate.happen()
 
     def _price(self) -> Micro:
         if not self._fate.billed:
             return 0
-        query = select(Attempt.provider, Attempt.model, Shot.estimated_micro).where(
-            Attempt.id == self.claim.attempt_id, Shot.id == self.claim.shot_id
+        query = (
+            select(Attempt.provider, Attempt.model, Shot.estimated_micro)
+            .join(attempt_shots, attempt_shots.c.attempt_id == Attempt.id)
+            .join(Shot, Shot.id == attempt_shots.c.shot_id)
+            .where(Attempt.id == self.claim.attempt_id)
         )
         provider, model, estimate = db.session.execute(query).one()
         db.session.rollback()
