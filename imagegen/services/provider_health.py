@@ -157,7 +157,7 @@ def _health(account: Account, figures: Figures, hold: Hold | None) -> Health:
 def _holds(accounts: set[Account]) -> dict[Account, Hold]:
     query = select(ProviderState, db_now().label("clock")).where(
         tuple_(ProviderState.provider, ProviderState.key).in_(accounts),
-        or_(ProviderState.paused_until.is_not(None), ProviderState.open_until.is_not(None)),
+        or_(ProviderState.paused_until > db_now(), ProviderState.broken_since.is_not(None)),
     )
     found = {}
     for row, clock in db.session.execute(query):
