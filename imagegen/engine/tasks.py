@@ -16,7 +16,7 @@ from redis import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from imagegen.core.ids import new_id
-from imagegen.engine import attempts, claims, dispatch
+from imagegen.engine import attempts, claims, dispatch, fleet
 from imagegen.engine.claims import Claim
 from imagegen.extensions import db, in_app_context, runtime
 from imagegen.models import system_scope
@@ -60,6 +60,7 @@ class Crew:
         self._stopping = threading.Event()
         self._over = threading.Event()
         self._parent = os.getppid()
+        self._worker = fleet.worker_here()
 
     def work(self) -> None:
         """Keep the slots full until nothing is claimable, the time is up or the worker is told to stop."""
@@ -93,7 +94,10 @@ class Crew:
     def _turn(self, pool: ThreadPoolExecutor) -> float | None:
         """Fill the free slots; return how long to wait for more, in seconds, None if there is nothing to wait for."""
         try:
-            self._fill(pool)
+            if not fleet.draining(self._worker):
+                self._fill(pool)
+            elif not self._claims:
+                return None
             return self._seconds_to_wait()
         except SQLAlchemyError:
             # The database is busy or away. What runs here goes on; what waits is found by a later wake-up.

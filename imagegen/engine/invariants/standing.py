@@ -45,6 +45,7 @@ _calls = (
     select(
         attempt_shots.c.shot_id,
         func.count().label("calls"),
+        func.count(Attempt.receipt).label("receipts"),
         func.sum(case((Attempt.status.in_(LIVE), 1), else_=0)).label("live"),
         func.sum(case((Attempt.status == AttemptStatus.SUCCEEDED, 1), else_=0)).label("succeeded"),
     )
@@ -172,7 +173,13 @@ LEASES = Invariant(
         Rule(
             "shot {shot}",
             "was claimed {fence} times and has {calls} calls",
-            _of_shot(Shot.fence != func.coalesce(_calls.c.calls, 0)),
+            # Who fetches what a provider has made claims the shot anew, and makes no new call.
+            _of_shot(
+                or_(
+                    Shot.fence < func.coalesce(_calls.c.calls, 0),
+                    and_(Shot.fence > func.coalesce(_calls.c.calls, 0), func.coalesce(_calls.c.receipts, 0) == 0),
+                )
+            ),
         ),
     ),
 )
