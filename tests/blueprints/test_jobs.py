@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 from flask import Flask
 
+from imagegen.extensions import db
+from imagegen.models import Job, Shot, organisation_scope, system_scope, unit_of_work
 from imagegen.models.states import JobStatus
-from tests.conftest import Person
+from imagegen.web import verbs
+from tests.conftest import MakePerson, Person
 from tests.web.browsers import Page
 from tests.web.rows import make_job
 
@@ -81,7 +84,8 @@ def test_the_piece_for_a_page_whose_stream_fails_holds_all_that_the_page_shows(a
     assert all("hx-swap-oob" in root.attributes for root in roots) and not piece.faults(whole=False)
     names = {root["id"] for root in roots}
     expected = {f"{part}-{made.job}-{slot}" for slot in range(3) for part in ("shot", "timeline")}
-    assert names >= expected | {f"job-status-{made.job}", "jobs-ring"}
+    beside = {f"job-{part}-{made.job}" for part in ("status", "actions", "facts", "troubles", "place")}
+    assert names >= expected | beside | {"jobs-ring"}
     assert names <= {element.attributes.get("id") for element in whole.elements}
 
 
@@ -106,3 +110,159 @@ def test_a_colleague_may_look_at_a_job_but_has_it_not_in_the_list(app: Flask, an
     made = make_job(ann, prompt="Ann's own")
     assert "Ann&#39;s own" in eve.client.get(f"/jobs/{made.job}").text
     assert "Ann&#39;s own" not in eve.client.get("/jobs").text
+
+
+def search(person: Person, query: str) -> Page:
+    """Return what the page puts in place of its list when somebody types."""
+    answer = person.client.get(f"/jobs?{query}", headers=PARTIAL)
+    assert answer.status_code == 200
+    piece = Page(answer.text)
+    assert [element["id"] for element in piece.elements if not element.parents] == ["jobs-found"]
+    return piece
+
+
+def test_a_search_keeps_the_filters_and_the_filters_keep_the_search(ann: Person) -> None:
+    make_job(ann, prompt="amber dunes")
+    make_job(ann, prompt="amber waves", states=("failed",))
+    found = search(ann, "q=amber&status=failed&provider=&style=&whose=mine&from=&to=")
+    assert prompts(found) == ["amber waves"]
+    done = next(chip for chip in found.all("a", class_="chip") if chip.text == "Done")
+    assert done["href"] == "/jobs?status=succeeded&q=amber"
+    assert prompts(Page(ann.client.get(done["href"]).text)) == ["amber dunes"]
+
+
+def test_the_address_of_a_search_holds_what_was_chosen_and_nothing_else(ann: Person) -> None:
+    answer = ann.client.get("/jobs?q=amber&status=&provider=&whose=mine&from=2026-01-01&to=", headers=PARTIAL)
+    assert answer.headers["HX-Replace-Url"] == "/jobs?q=amber&from=2026-01-01"
+    page = Page(ann.client.get(answer.headers["HX-Replace-Url"]).text)
+    assert page.one("input", name="q")["value"] == "amber" and page.one("input", name="from")["value"] == "2026-01-01"
+
+
+def test_everybodys_jobs_are_listed_for_who_asks_and_for_who_makes_none(
+    ann: Person, eve: Person, ben: Person, make_person: MakePerson
+) -> None:
+    make_job(ann, prompt="of Ann")
+    make_job(eve, prompt="of Eve")
+    make_job(ben, prompt="of Ben, elsewhere")
+    assert prompts(Page(ann.client.get("/jobs?whose=all").text)) == ["of Eve", "of Ann"]
+    viewer = make_person("viewer@one.example", "One", role="viewer")
+    assert prompts(Page(viewer.client.get("/jobs").text)) == ["of Eve", "of Ann"]
+
+
+@pytest.mark.parametrize("query", ["status=x", "whose=theirs", "from=yesterday", "to=2026-13-01", "cursor=x"])
+def test_what_is_no_choice_is_said(ann: Person, query: str) -> None:
+    assert ann.client.get(f"/jobs?{query}").status_code == 422
+
+
+EVERY_STATE = ("succeeded", "failed", "unknown", "refused", "canceled", "waiting", "running")
+
+
+@pytest.mark.parametrize("role", ["viewer", "approver"])
+def test_who_may_change_nothing_is_offered_nothing(ann: Person, make_person: MakePerson, role: str) -> None:
+    made = [make_job(ann, states=(state,)) for state in EVERY_STATE]
+    looker = make_person("looker@one.example", "One", role=role)
+    for path in ("/jobs", *(f"/jobs/{one.job}" for one in made)):
+        for headers in ({}, PARTIAL):
+            page = Page(looker.client.get(path, headers=headers).text)
+            asked = [e.attributes.get("hx-post") or e.attributes.get("action", "") for e in page.elements]
+            assert not [address for address in asked if address.startswith("/jobs/")], path
+            assert not [link for link in page.all("a") if "/generate?again" in link.attributes.get("href", "")]
+
+
+def offered(person: Person, job: str) -> set[str]:
+    """Return the verbs that a job's page offers."""
+    page = Page(person.client.get(f"/jobs/{job}").text)
+    actions = page.one("div", id=f"job-actions-{job}")
+    return {form["action"].rpartition("/")[2] for form in page.all("form") if actions in form.parents}
+
+
+@pytest.mark.parametrize(
+    ("states", "wanted"),
+    [
+        (("waiting",), {"pause", "front", "cancel"}),
+        (("running",), {"cancel"}),
+        (("succeeded",), {"again", "delete"}),
+        (("succeeded", "failed"), {"retry", "again", "delete"}),
+        (("succeeded", "refused"), {"retry", "again", "delete"}),
+        (("refused", "refused"), {"again", "delete"}),
+        (("canceled",), {"retry", "again", "delete"}),
+        (("unknown",), {"again"}),
+    ],
+)
+def test_what_is_offered_is_what_can_be_done(ann: Person, states: tuple[str, ...], wanted: set[str]) -> None:
+    made = make_job(ann, states=states)
+    assert offered(ann, made.job) == wanted
+    for name in wanted & {verb.name for verb in verbs.CHANGES}:
+        assert ann.post(f"/jobs/{make_job(ann, states=states).job}/{name}").status_code == 303, name
+
+
+def test_a_refused_job_says_what_to_change(ann: Person) -> None:
+    made = make_job(ann, states=("refused", "refused"), error_message="Violence is not drawn.")
+    page = Page(ann.client.get(f"/jobs/{made.job}").text)
+    troubles = page.one("div", id=f"job-troubles-{made.job}")
+    assert "2 pictures were refused" in troubles.text and "Violence is not drawn." in troubles.text
+    assert "Change the words, or try another model." in troubles.text
+    assert "Try the rest again" not in page.text
+
+
+def test_a_call_of_unknown_fate_is_explained_with_what_can_be_checked(ann: Person) -> None:
+    made = make_job(ann, states=("unknown",))
+    with system_scope(), unit_of_work() as uow:
+        shot = uow.scalars(db.select(Shot).where(Shot.job_id == made.job_key)).one()
+        shot.attempts[0].provider_request_id = "req_4711"
+        shot.estimated_micro = 41_000
+    page = Page(ann.client.get(f"/jobs/{made.job}").text)
+    troubles = page.one("div", id=f"job-troubles-{made.job}")
+    for words in ("may have drawn the picture and billed it", "req_4711", "$0.041", "Look later"):
+        assert words in troubles.text
+    choices = [button["value"] for button in page.all("button", name="resolution") if troubles in button.parents]
+    assert choices == ["billed", "not_billed"]
+    assert not page.faults()
+
+
+def test_a_stand_in_is_named_with_the_reason(ann: Person) -> None:
+    made = make_job(ann)
+    with system_scope(), unit_of_work() as uow:
+        shot = uow.scalars(db.select(Shot).where(Shot.job_id == made.job_key)).one()
+        shot.model = shot.attempts[0].model = "other-model"
+    page = Page(ann.client.get(f"/jobs/{made.job}").text)
+    assert "Drawn by other-model, because Studio drawings could not" in page.text
+
+
+def test_the_same_again_is_one_new_job_however_often_one_clicks(ann: Person) -> None:
+    made = make_job(ann, request={"prompt": "a violet wave", "n": 2, "seed": 7, "aspect_ratio": "1:1"})
+    with system_scope(), unit_of_work() as uow:
+        job = uow.get_one(Job, made.job_key)
+        job.model = "local-studio"
+    page = Page(ann.client.get(f"/jobs/{made.job}").text)
+    key = page.one("input", name="key")["value"]
+    answers = [ann.post(f"/jobs/{made.job}/again", key=key) for _ in range(2)]
+    assert answers[0].status_code == 303 and answers[0].location == answers[1].location
+    with organisation_scope(ann.organisation.id):
+        new = db.session.scalars(db.select(Job).order_by(Job.id.desc()).limit(1)).one()
+        assert (new.prompt, new.total, "seed" in new.request) == ("a violet wave", 2, False)
+
+
+def test_all_of_ones_own_unfinished_jobs_are_canceled_at_once(ann: Person, eve: Person) -> None:
+    mine = [make_job(ann, states=("waiting",)), make_job(ann, states=("waiting", "succeeded"))]
+    evas, done = make_job(eve, states=("waiting",)), make_job(ann)
+    assert "Cancel your 2 unfinished jobs?" in ann.client.get("/jobs").text
+    assert ann.post("/jobs/all/cancel").status_code == 303
+    with system_scope():
+        status = {job.public_id: job.status for job in db.session.scalars(db.select(Job))}
+    assert [status[one.job] for one in mine] == ["canceled", "partial"]
+    assert (status[evas.job], status[done.job]) == ("queued", "succeeded")
+
+
+def test_a_line_of_the_list_is_asked_for_alone_while_the_stream_fails(ann: Person) -> None:
+    made = make_job(ann, states=("running", "waiting"))
+    row = Page(ann.client.get("/jobs").text).one("li", id=f"job-row-{made.job}")
+    piece = Page(ann.client.get(row["data-poll"], headers=PARTIAL).text)
+    roots = {element["id"] for element in piece.elements if not element.parents}
+    assert roots == {f"job-row-{made.job}", "jobs-ring"}
+
+
+def test_the_list_has_no_fault(ann: Person) -> None:
+    for state in EVERY_STATE:
+        make_job(ann, states=(state,))
+    assert not Page(ann.client.get("/jobs").text).faults()
