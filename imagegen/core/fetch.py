@@ -324,9 +324,10 @@ def _inflated(pieces: Iterable[bytes]) -> Iterator[bytes]:
         for piece in pieces:
             while piece:
                 yield unpacker.decompress(piece, _PIECE)
+                # What follows the end is not wanted: it would pile up in `unused_data`, and the tail would never be empty.
+                if unpacker.eof:
+                    return
                 piece = unpacker.unconsumed_tail
-            if unpacker.eof:  # what follows would only pile up in `unused_data`
-                return
         yield unpacker.flush()
     except zlib.error:
         raise FetchError(Problem.PACKED) from None

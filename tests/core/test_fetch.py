@@ -122,6 +122,13 @@ def test_what_comes_packed_is_unpacked(get, server, way):
     assert get().data == DATA
 
 
+def test_what_follows_the_end_in_the_same_piece_is_left(get, server):
+    """Behind a file that fills whole pieces when unpacked, the unpacker holds on to what it does not need."""
+    server.script("packed_with_a_tail")
+
+    assert get().data == DATA
+
+
 @pytest.mark.parametrize("way", ["hang", "drip", "drip_head"])
 def test_all_is_over_at_the_deadline_however_it_trickles(get, server, way):
     server.script({"kind": way, "seconds": 0.02})

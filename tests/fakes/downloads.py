@@ -124,6 +124,10 @@ def _packed_and_more(handler: AnsweringHandler, way: Way, data: bytes, mime_type
     handler.drip(itertools.chain([gzip.compress(data, 1)], itertools.repeat(b"A" * _MEGABYTE)), 0.0)
 
 
+def _packed_with_a_tail(handler: AnsweringHandler, way: Way, data: bytes, mime_type: str) -> None:
+    handler.send_bytes(200, gzip.compress(data, 1) + b"A" * 1000, mime_type, {"Content-Encoding": "gzip"})
+
+
 def _bomb(handler: AnsweringHandler, way: Way, data: bytes, mime_type: str) -> None:
     body = gzip_of_zeros(4 * 1024)
     handler.begin(200, len(body), mime_type, {"Content-Encoding": "gzip"})
@@ -178,6 +182,7 @@ DOWNLOADS: dict[str, _Send] = {
     "packed_and_broken": _packed_and_broken,
     "packed_and_cut": _packed_and_cut,
     "packed_and_more": _packed_and_more,
+    "packed_with_a_tail": _packed_with_a_tail,
     "bomb": _bomb,
     "empty": _other(b"", "image/png"),
     "html": _other(b"<!doctype html><title>Expired</title>", "text/html"),

@@ -52,7 +52,7 @@ ENDINGS = {
     "svg": ("bad_answer", "no PNG, JPEG or WebP", 1),
 }
 """For each way: the error's kind, its words, and how often the address is asked."""
-ENDS_WELL = {"none", "packed", "packed_and_more", "wrong_type", "animated"}
+ENDS_WELL = {"none", "packed", "packed_and_more", "packed_with_a_tail", "wrong_type", "animated"}
 """An animation is a WebP by its first bytes; that it moves is found when it is decoded."""
 SLOW = {"hang", "drip", "drip_head"}
 
