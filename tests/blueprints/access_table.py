@@ -157,6 +157,7 @@ CALLS: dict[str, Call] = {
     "api-docs.page": Call("anybody", "/api/v1/docs"),
     "api-openapi.openapi": Call("anybody", "/api/v1/openapi.json"),
     "api-models.index": Call("view", "/api/v1/models"),
+    "api-providers.index": Call("view", "/api/v1/providers"),
     "api-images.index": Call("view", "/api/v1/images"),
     "api-images.read": Call("view", "/api/v1/images/{image}"),
     "api-images.file": Call("view", "/api/v1/images/{image}/file"),

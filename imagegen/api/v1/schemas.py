@@ -282,6 +282,41 @@ class ModelList(Written):
     next_cursor: None = Field(description="Always null: the list has no pages.")
 
 
+class ProviderFailure(Written):
+    """What went wrong with a provider last."""
+
+    kind: str = Field(description="The kind of error.", examples=["unavailable"])
+    message: str = Field(description="A sentence for people.")
+    at: Moment
+
+
+class Provider(Written):
+    """A provider, and how it is doing with the key that the organisation uses."""
+
+    id: str = Field(description="Its id, as `provider` of a request.", examples=["local"])
+    label: str = Field(description="What people call it.")
+    available: bool = Field(description="Whether the organisation can use it.")
+    reason: str | None = Field(description="If not, what is missing, in a sentence.")
+    own_key: bool = Field(description="Whether the organisation has a key of its own to it.")
+    status: Literal["quiet", "well", "slow", "failing", "paused", "broken"] = Field(
+        description="`quiet`: no calls in 24 hours. `paused`: it asked for a pause. `broken`: it does not answer."
+    )
+    held_until: Moment | None = Field(description="When the next call may be made, if it is paused or broken.")
+    broken_since: Moment | None = Field(description="Since when it does not answer, if it is broken.")
+    calls: int = Field(description="Calls in the last 24 hours that say something of it, at most 1,000.")
+    success_rate: float | None = Field(description="Share of them that gave a picture, 0 to 1; null without any.")
+    p50_seconds: float | None = Field(description="Half of the pictures took at most this long.")
+    p95_seconds: float | None = Field(description="95 % of the pictures took at most this long.")
+    last_error: ProviderFailure | None = Field(description="The organisation's last error there in 24 hours.")
+
+
+class ProviderList(Written):
+    """All providers."""
+
+    items: list[Provider] = Field(description="The providers, in the order in which they are offered.")
+    next_cursor: None = Field(description="Always null: the list has no pages.")
+
+
 class UsageLine(Written):
     """What was used."""
 
