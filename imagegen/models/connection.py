@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import Connection, Engine, event
+from sqlalchemy.exc import DBAPIError
 
 WRITES = "studio_writes"
 """Execution option of connections that may write; set by the unit of work and the migrations alone."""
@@ -32,3 +33,18 @@ def _begin(connection: Connection) -> None:
     elif not writes:
         # One snapshot for a whole page: what it shows and the event number it goes on from belong together.
         connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+
+
+_PASSES_ON_SQLITE = ("locked", "disk is full", "disk I/O error")
+_PASSES_ON_POSTGRESQL = ("08", "53", "57")
+"""Classes of SQLSTATE: connection, insufficient resources, an operator steps in (PostgreSQL, appendix A)."""
+
+
+def will_pass(error: DBAPIError) -> bool:
+    """Tell whether the database is busy, full or away, and nothing is wrong with what it was asked."""
+    if error.connection_invalidated:
+        return True
+    state = getattr(error.orig, "sqlstate", "")
+    if state is None:  # PostgreSQL could not be reached, or has hung up
+        return True
+    return state[:2] in _PASSES_ON_POSTGRESQL or any(sign in str(error.orig) for sign in _PASSES_ON_SQLITE)

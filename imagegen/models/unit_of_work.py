@@ -92,6 +92,16 @@ def unit_of_work() -> Iterator[UnitOfWork]:
     uow.tell()
 
 
+def _worth_another_try(error: DBAPIError) -> bool:
+    """Tell whether what was begun is certainly undone, and may well succeed now.
+
+    A connection that was lost in the commit is neither: then the error has no statement, and nobody knows.
+    """
+    if error.connection_invalidated:
+        return error.statement is not None
+    return getattr(error.orig, "sqlstate", None) in _WORTH_ANOTHER_TRY
+
+
 def writes(function: Callable[Concatenate[UnitOfWork, P], R]) -> Callable[P, R]:
     """Run `function` in a unit of work, given as its first argument; once more if another one came between.
 
@@ -104,7 +114,7 @@ def writes(function: Callable[Concatenate[UnitOfWork, P], R]) -> Callable[P, R]:
             with unit_of_work() as uow:
                 return function(uow, *args, **kwargs)
         except DBAPIError as error:
-            if getattr(error.orig, "sqlstate", None) not in _WORTH_ANOTHER_TRY:
+            if not _worth_another_try(error):
                 raise
         with unit_of_work() as uow:
             return function(uow, *args, **kwargs)

@@ -17,6 +17,7 @@ from imagegen.core.errors import ADVICE, StudioError
 from imagegen.core.ids import new_id
 from imagegen.core.text import N_
 from imagegen.extensions import db
+from imagegen.models.connection import will_pass
 from imagegen.web import validation
 from imagegen.web.auth import is_api
 from imagegen.web.htmx import wants_partial
@@ -141,9 +142,9 @@ def _strange_host(_error: SecurityError | BadHost) -> ResponseReturnValue:
 
 def _database_busy(error: OperationalError) -> ResponseReturnValue:
     db.session.rollback()
-    if "locked" not in str(error.orig):
+    if not will_pass(error):
         return _unexpected(error)
-    log.warning("database.busy")
+    log.warning("database.busy", error=str(error.orig))
     return answer(503, SENTENCES[503], headers={"Retry-After": "3"})
 
 
