@@ -1,6 +1,6 @@
 # `make help` lists what can be done. PYTHON chooses the interpreter that makes .venv (3.11 or newer).
 .DEFAULT_GOAL := help
-.PHONY: run test lint bench messages vendor screenshots contact-sheet demo-providers lock install install-dev help
+.PHONY: run test lint soak bench messages vendor screenshots contact-sheet demo-providers lock install install-dev help
 export PYTHON
 
 BIN := .venv/bin
@@ -19,6 +19,10 @@ lint: install-dev ## check style, types, who imports whom, and templates
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/djlint templates --lint --quiet
+
+soak: install-dev ## try for hours to break what must hold; goes on where it was ended (SOAK_EXAMPLES, SOAK_SEED)
+	@SOAK_EXAMPLES="$${SOAK_EXAMPLES:-20000}" exec $(BIN)/python -m pytest -q --capture=no \
+		tests/engine/test_invariants_machine.py -k for_hours
 
 bench: install-dev ## measure against the baselines and print one table
 	@exec $(BIN)/python -m bench

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-
 from sqlalchemy import select
 
 from imagegen.core.money import Micro
 from imagegen.engine import attempts, claims, states
 from imagegen.engine.claims import Claim
+from imagegen.engine.invariants import check
 from imagegen.extensions import db
 from imagegen.models import (
     Attempt,
     Job,
-    LedgerEntry,
     Membership,
-    Reservation,
     UnitOfWork,
     system_scope,
     unit_of_work,
     writes,
 )
-from imagegen.models.budgets import BudgetPeriod, reservation_periods
-from imagegen.models.states import AttemptStatus, ReservationStatus, ShotStatus
+from imagegen.models.budgets import BudgetPeriod
+from imagegen.models.states import AttemptStatus, ShotStatus
 from imagegen.services import ledger
 from tests.models.rows import Member, add_member, submit
 
@@ -88,46 +85,5 @@ def the_period() -> BudgetPeriod:
 
 
 def check_books() -> None:
-    """Raise AssertionError if budgets, reservations and ledger do not agree (I1 to I3)."""
-    db.session.rollback()
-    with system_scope():
-        reservations = {row.id: row for row in db.session.scalars(select(Reservation))}
-        _check_periods(reservations)
-        _check_ends(reservations)
-        _check_bookings()
-    db.session.rollback()
-
-
-def _check_periods(reservations: dict[int, Reservation]) -> None:
-    """Hold every period to what the reservations counted in it say, and hard ones to their cap."""
-    counted = defaultdict(list)
-    for reservation_id, period_id in db.session.execute(select(reservation_periods)):
-        counted[period_id].append(reservations[reservation_id])
-    for period in db.session.scalars(select(BudgetPeriod)):
-        rows = counted[period.id]
-        held = sum(row.amount_micro or 0 for row in rows if row.status == ReservationStatus.HELD)
-        spent = sum(row.posted_micro or 0 for row in rows)
-        assert (period.reserved_micro, period.spent_micro) == (held, spent)
-        if period.hard:
-            assert held + spent <= period.cap_micro + period.granted_micro + period.over_micro
-
-
-def _check_ends(reservations: dict[int, Reservation]) -> None:
-    """Hold every reservation to one end, and each that cost more than was set aside to an event that says so."""
-    for row in reservations.values():
-        assert (row.status == ReservationStatus.HELD) == (row.ended_at is None)
-        assert row.posted_micro is None or row.status == ReservationStatus.POSTED
-
-
-def _check_bookings() -> None:
-    """Hold every booking to a sum of zero and whole micro-dollars, and the posted to the booked."""
-    bookings: dict[str, int] = defaultdict(int)
-    spent: dict[int, int] = defaultdict(int)
-    for entry in db.session.scalars(select(LedgerEntry)):
-        assert isinstance(entry.amount_micro, int)
-        bookings[entry.booking] += entry.amount_micro
-        if entry.account == "spend":
-            spent[entry.shot_id] += entry.amount_micro
-    assert set(bookings.values()) <= {0}
-    posted = db.session.execute(select(Reservation.shot_id, Reservation.posted_micro))
-    assert {shot: amount for shot, amount in posted if amount} == dict(spent)
+    """Raise AssertionError if budgets, reservations, ledger and calls do not agree (I1 to I4)."""
+    assert check(only=("I1", "I2", "I3", "I4")) == []
