@@ -324,7 +324,7 @@ def _inflated(pieces: Iterable[bytes]) -> Iterator[bytes]:
         for piece in pieces:
             while piece:
                 yield unpacker.decompress(piece, _PIECE)
-                # What follows the end is not wanted: it would pile up in `unused_data`, and the tail would never be empty.
+                # What follows the end would pile up in `unused_data`, and the tail would never be empty.
                 if unpacker.eof:
                     return
                 piece = unpacker.unconsumed_tail
