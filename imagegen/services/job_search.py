@@ -14,6 +14,7 @@ from imagegen.core.text import one_line
 from imagegen.extensions import db
 from imagegen.models import Job
 from imagegen.models.states import JOB_ENDS, JobStatus
+from imagegen.services.job_line import unfinished
 from imagegen.services.library import decode_cursor, encode_cursor
 
 PAGE = 20
@@ -40,10 +41,10 @@ class Standing(StrEnum):
     CANCELED = JobStatus.CANCELED
 
 
-_UNFINISHED = (JobStatus.QUEUED, JobStatus.RUNNING)
-
 _STANDINGS: Mapping[Standing, Callable[[], ColumnElement[bool]]] = {
-    Standing.ACTIVE: lambda: Job.status.in_(_UNFINISHED),
+    Standing.ACTIVE: unfinished,
+    Standing.QUEUED: lambda: unfinished() & (Job.status == JobStatus.QUEUED),
+    Standing.RUNNING: lambda: unfinished() & (Job.status == JobStatus.RUNNING),
     Standing.PAUSED: lambda: Job.paused_at.is_not(None) & Job.status.not_in(JOB_ENDS),
     Standing.UNCLEAR: lambda: Job.n_unknown > 0,
 }
@@ -129,7 +130,5 @@ def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
 
 def unfinished_of(user_id: int) -> Sequence[str]:
     """Return the ids of a person's jobs that still may be canceled, newest first."""
-    query = select(Job.public_id).where(
-        Job.user_id == user_id, Job.status.in_(_UNFINISHED), Job.cancel_requested_at.is_(None)
-    )
+    query = select(Job.public_id).where(Job.user_id == user_id, unfinished(), Job.cancel_requested_at.is_(None))
     return db.session.scalars(query.order_by(Job.id.desc())).all()

@@ -14,6 +14,7 @@ from imagegen.core.text import N_
 from imagegen.extensions import db
 from imagegen.models import Event, Image, Job, Organisation, Shot, User
 from imagegen.models.states import JobStatus, ShotStatus
+from imagegen.services.job_line import unfinished
 from imagegen.services.library import Page, decode_cursor, encode_cursor
 
 FEED = 12
@@ -180,7 +181,7 @@ def progress(*, user_id: int) -> tuple[int, int, int]:
             func.coalesce(func.sum(done), 0),
             func.coalesce(func.sum(done + Job.n_waiting + Job.n_running), 0),
             func.count(Job.id),
-        ).where(Job.user_id == user_id, Job.status.in_((JobStatus.QUEUED, JobStatus.RUNNING)))
+        ).where(Job.user_id == user_id, unfinished())
     ).one()
     return int(row[0]), int(row[1]), int(row[2])
 
