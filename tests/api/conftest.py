@@ -122,3 +122,9 @@ def api(ann: Person, make_api: MakeApi) -> Api:
 def other(make_person: MakePerson, make_api: MakeApi) -> Api:
     """A program of somebody in another organisation."""
     return make_api(make_person("bob@two.example", "Two"))
+
+
+@pytest.fixture
+def eve_api(ann: Person, make_person: MakePerson, make_api: MakeApi) -> Api:
+    """A program of a colleague of Ann's."""
+    return make_api(make_person("eve@one.example", "One", role="editor"))

@@ -35,7 +35,7 @@ class Call:
     needs: str
     path: str
     form: dict[str, str] = field(default_factory=dict)
-    json: dict[str, str] | None = None
+    json: dict[str, object] | None = None
     mine: bool = False
     """The thing is Ann's own: a colleague gets nothing, whatever their role."""
 
@@ -115,22 +115,22 @@ CALLS: dict[str, Call] = {
     "admin.change_organisation": Call("manage", "/admin/organisation", {"name": "Renamed", "time_zone": "UTC"}),
     "admin.audit": Call("manage", "/admin/audit"),
     "admin.audit_csv": Call("manage", "/admin/audit.csv"),
+    "admin.providers": Call("manage", "/admin/providers"),
+    "admin.enter_key": Call("manage", "/admin/providers/openai/key", {"key": "sk-of-another-organisation"}),
+    "admin.test_key": Call("manage", "/admin/providers/openai/test"),
+    "admin.limit_key": Call("manage", "/admin/providers/openai/limits", {"concurrency": "2"}),
+    "admin.remove_key": Call("manage", "/admin/providers/openai/key/remove"),
+    "admin.add_stand_in": Call("manage", "/admin/providers/stand-ins", {"model": "local:local-studio"}),
+    "admin.move_stand_in": Call("manage", "/admin/providers/stand-ins/move", {"model": "local:local-studio"}),
+    "admin.remove_stand_in": Call("manage", "/admin/providers/stand-ins/remove", {"model": "local:local-studio"}),
+    "admin.installation_providers": Call("operate", "/admin/installation/providers"),
+    "admin.test_installation_key": Call("operate", "/admin/installation/providers/openai/test"),
+    "admin.limit_installation_key": Call("operate", "/admin/installation/providers/openai/limits"),
     "admin.installation_audit": Call("operate", "/admin/installation/audit"),
     "admin.installation_audit_csv": Call("operate", "/admin/installation/audit.csv"),
     "admin.cleaning": Call("operate", "/admin/cleaning"),
     "admin.ask_for_cleaning": Call("operate", "/admin/cleaning", {"dry_run": "1"}),
     "admin.organisations": Call("operate", "/admin/organisations"),
-    "admin.providers": Call("manage", "/admin/providers"),
-    "admin.enter_key": Call("manage", "/admin/providers/openai/key", {"key": "sk-of-another-organisation"}),
-    "admin.remove_key": Call("manage", "/admin/providers/openai/key/remove"),
-    "admin.test_key": Call("manage", "/admin/providers/openai/test"),
-    "admin.limit_key": Call("manage", "/admin/providers/openai/limits", {"concurrency": "2"}),
-    "admin.add_stand_in": Call("manage", "/admin/providers/stand-ins", {"model": "local:local-studio"}),
-    "admin.remove_stand_in": Call("manage", "/admin/providers/stand-ins/remove", {"model": "local:local-studio"}),
-    "admin.move_stand_in": Call("manage", "/admin/providers/stand-ins/move", {"model": "local:local-studio"}),
-    "admin.installation_providers": Call("operate", "/admin/installation/providers"),
-    "admin.test_installation_key": Call("operate", "/admin/installation/providers/openai/test"),
-    "admin.limit_installation_key": Call("operate", "/admin/installation/providers/openai/limits"),
     "admin.make_organisation": Call("operate", "/admin/organisations", {"name": "Four", "owner": "new@four.example"}),
     "admin.queue": Call("operate", "/admin/queue"),
     "admin.drain": Call("operate", "/admin/queue/drain", {"worker": "nowhere:1"}),
@@ -160,6 +160,30 @@ CALLS: dict[str, Call] = {
     "api-providers.index": Call("view", "/api/v1/providers"),
     "api-images.index": Call("view", "/api/v1/images"),
     "api-images.read": Call("view", "/api/v1/images/{image}"),
+    "api-images.change": Call("organise", "/api/v1/images/{image}", json={"title": "Waves"}),
+    "api-images.delete": Call("organise", "/api/v1/images/{old_image}"),
+    "api-images.restore": Call("organise", "/api/v1/images/{trashed_image}/restore"),
+    "api-images.uses": Call("view", "/api/v1/images/{image}/uses"),
+    "api-images.near_duplicates": Call("view", "/api/v1/images/{image}/near-duplicates"),
+    "api-library.list_tags": Call("view", "/api/v1/tags"),
+    "api-library.rename_tag": Call("organise", "/api/v1/tags/{tag}", json={"name": "Sea"}),
+    "api-library.delete_tag": Call("organise", "/api/v1/tags/{old_tag}"),
+    "api-library.list_collections": Call("view", "/api/v1/collections"),
+    "api-library.create_collection": Call("organise", "/api/v1/collections", json={"name": "Best of"}),
+    "api-library.read_collection": Call("view", "/api/v1/collections/{collection}"),
+    "api-library.rename_collection": Call("organise", "/api/v1/collections/{collection}", json={"name": "Web"}),
+    "api-library.delete_collection": Call("organise", "/api/v1/collections/{old_collection}"),
+    "api-library.put_in": Call(
+        "organise", "/api/v1/collections/{collection}/images", json={"ids": ["0198f2a4-5b6c-7d8e-9f01-23456789abcd"]}
+    ),
+    "api-library.take_out": Call(
+        "organise",
+        "/api/v1/collections/{collection}/images/remove",
+        json={"ids": ["0198f2a4-5b6c-7d8e-9f01-23456789abcd"]},
+    ),
+    "api-library.list_searches": Call("view", "/api/v1/searches"),
+    "api-library.save_search": Call("organise", "/api/v1/searches", json={"name": "Blue", "search": {}}),
+    "api-library.delete_search": Call("organise", "/api/v1/searches/{search}", mine=True),
     "api-images.file": Call("view", "/api/v1/images/{image}/file"),
     "api-images.thumbnail": Call("view", "/api/v1/images/{image}/thumbnail?width=16"),
     "api-generate.sizes": Call("view", "/api/v1/images/generate/sizes"),

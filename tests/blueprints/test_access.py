@@ -16,9 +16,12 @@ from imagegen.core.clock import now
 from imagegen.extensions import db
 from imagegen.models import ApiToken, Membership, Session, User, organisation_scope, unit_of_work
 from imagegen.models.budgets import Per
-from imagegen.services import budgets, invitations, schedules
+from imagegen.services import budgets, invitations, library, schedules
 from imagegen.services.audit import Actor
 from imagegen.services.generation import GenerationRequest
+from imagegen.services.library import collections as library_collections
+from imagegen.services.library import searches as library_searches
+from imagegen.services.library import tags as library_tags
 from imagegen.services.schedules import When
 from tests.blueprints.access_table import CALLS, GONE, MAY, ROLES, SCOPES, Call
 from tests.conftest import MakePerson, Person, csrf_of
@@ -54,7 +57,21 @@ def things(ann: Person, eve: Person) -> dict[str, str]:
     with organisation_scope(ann.organisation.id):
         mine = {"organisation_id": ann.organisation.id, "user_id": ann.user.id, "request": request}
         schedule, old_schedule = (schedules.create(**mine, when=When(cron="0 9 * * *")) for _ in range(2))
+        ids = [make_job(ann).images[0] for _ in range(2)]
+        library.trash(public_id=ids[1])
+        library.tag_all(public_ids=ids[:1], names=["Waves", "Dusk"])
+        tag, old_tag = (row.public_id for row in library_tags.all_tags())
+        whose = {"organisation_id": ann.organisation.id, "user_id": ann.user.id}
+        collection, old_collection = (library_collections.make(**whose, name=name) for name in ("One", "Two"))
+        search = library_searches.save(**whose, name="Waves", wish=library.Wish(q="waves"))
     return {
+        "old_image": ids[0],
+        "trashed_image": ids[1],
+        "tag": tag,
+        "old_tag": old_tag,
+        "collection": collection.public_id,
+        "old_collection": old_collection.public_id,
+        "search": search.public_id,
         "schedule": schedule.public_id,
         "old_schedule": old_schedule.public_id,
         "job": done.job,

@@ -8,11 +8,13 @@ from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
 from imagegen.api.v1 import rows, schemas
-from imagegen.api.v1.openapi import PATH, Answers, Tags, spec
-from imagegen.api.v1.requests import FileQuery, ImagesQuery, ThumbnailQuery
+from imagegen.api.v1.library_schemas import DeleteQuery, ImagePatch, ImagesQuery, ImageUse, ImageUses
+from imagegen.api.v1.openapi import BODY, PATH, Answers, Tags, spec
+from imagegen.api.v1.requests import FileQuery, ThumbnailQuery
 from imagegen.api.v1.schemas import Image, ImageList
 from imagegen.providers.specs import MIME_TYPES
 from imagegen.services import library
+from imagegen.services.library import usage
 from imagegen.web import access, files
 
 blueprint = Blueprint("api-images", __name__)
@@ -29,16 +31,15 @@ _CACHED = {
     resp=Answers(ImageList, "A page of pictures.", problems=(422,)), tags=[Tags.IMAGES], operation_id="listImages"
 )
 def index(query: ImagesQuery) -> ImageList:
-    """List the organisation's pictures, newest first.
+    """List the organisation's pictures.
 
     Pages are found by key and not by number, so the last is as quick as the first and none is shown twice.
     """
-    page = library.list_images(
-        library.Wish(filter=query.filter), cursor=query.cursor, limit=query.limit, columns=rows.IMAGE_COLUMNS
-    )
+    wish = query.wish()
+    page = library.list_images(wish, cursor=query.cursor, limit=query.limit, columns=rows.IMAGE_COLUMNS)
     found: dict[str, Any] = {"items": rows.images(page.items), "next_cursor": page.next_cursor}
     if query.count == "1":
-        found["total"] = library.count_images(library.Wish(filter=query.filter), most=schemas.MOST_COUNTED)
+        found["total"] = library.count_images(wish, most=schemas.MOST_COUNTED)
     return ImageList(**found)
 
 
@@ -53,6 +54,91 @@ def index(query: ImagesQuery) -> ImageList:
 def read(image_id: str) -> Image:
     """Read one picture."""
     return rows.images([library.get_image(image_id)])[0]
+
+
+@blueprint.patch("/images/<image_id>")
+@access.organising
+@spec.validate(
+    resp=Answers(Image, "The picture as it is now.", problems=(*BODY, 404)),
+    tags=[Tags.IMAGES],
+    operation_id="changeImage",
+    path_parameter_descriptions=PATH,
+)
+def change(image_id: str, json: ImagePatch) -> Image:
+    """Change a picture's title, alt text, tags or star. What is not given stays."""
+    library.change(
+        public_id=image_id,
+        title=json.title,
+        alt_text=json.alt_text,
+        favourite=json.favourite,
+        tag_names=json.tags,
+    )
+    return rows.images([library.get_image(image_id)])[0]
+
+
+@blueprint.delete("/images/<image_id>")
+@access.organising
+@spec.validate(
+    resp=Answers(None, "In the trash.", status=204, content_types=(), problems=(404, 409, 422)),
+    tags=[Tags.IMAGES],
+    operation_id="deleteImage",
+    path_parameter_descriptions=PATH,
+)
+def delete(image_id: str, query: DeleteQuery) -> ResponseReturnValue:
+    """Put a picture into the trash, from where it can be restored.
+
+    One that something uses stays, and the answer, 409, names what uses it; with `force=1` it goes anyway.
+    """
+    image = library.get_image(image_id)
+    if query.force == "0":
+        usage.check_free(image)
+    library.trash(public_id=image_id)
+    return "", 204
+
+
+@blueprint.post("/images/<image_id>/restore")
+@access.organising
+@spec.validate(
+    resp=Answers(Image, "The picture, out of the trash.", problems=(404,)),
+    tags=[Tags.IMAGES],
+    operation_id="restoreImage",
+    path_parameter_descriptions=PATH,
+)
+def restore(image_id: str) -> Image:
+    """Take a picture out of the trash, as it was."""
+    library.restore(public_id=image_id)
+    return rows.images([library.get_image(image_id)])[0]
+
+
+@blueprint.get("/images/<image_id>/uses")
+@access.viewing
+@spec.validate(
+    resp=Answers(ImageUses, "What uses it.", problems=(404,)),
+    tags=[Tags.IMAGES],
+    operation_id="listImageUses",
+    path_parameter_descriptions=PATH,
+)
+def uses(image_id: str) -> ImageUses:
+    """List what uses a picture."""
+    image = library.get_image(image_id)
+    found = usage.where_used([image.id]).get(image.id, [])
+    return ImageUses(
+        items=[ImageUse(kind=use.kind, id=use.reference, label=use.found.label) for use in found if use.found]
+    )
+
+
+@blueprint.get("/images/<image_id>/near-duplicates")
+@access.viewing
+@spec.validate(
+    resp=Answers(ImageList, "Pictures that look like it.", problems=(404,)),
+    tags=[Tags.IMAGES],
+    operation_id="listNearDuplicates",
+    path_parameter_descriptions=PATH,
+)
+def near_duplicates(image_id: str) -> ImageList:
+    """List pictures that look all but the same, the most alike first."""
+    found = library.near_duplicates(library.get_image(image_id), columns=rows.IMAGE_COLUMNS)
+    return ImageList(items=rows.images(found), next_cursor=None)
 
 
 @blueprint.get("/images/<image_id>/file")

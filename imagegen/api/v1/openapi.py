@@ -122,6 +122,7 @@ class Tags:
     JOBS: ClassVar = Tag(name="Jobs", description="Follow what was asked for, shot by shot.")
     SCHEDULES: ClassVar = Tag(name="Schedules", description="Pictures to be made later, once or again and again.")
     IMAGES: ClassVar = Tag(name="Images", description="The organisation's pictures and their files.")
+    LIBRARY: ClassVar = Tag(name="Library", description="Tags, collections and searches that find pictures again.")
     MODELS: ClassVar = Tag(name="Models", description="Who can draw, what, and for how much.")
     USAGE: ClassVar = Tag(name="Usage", description="What was used, and what it cost.")
 
@@ -130,6 +131,9 @@ PATH = {
     "image_id": "The picture's id.",
     "job_id": "The job's id.",
     "schedule_id": "The schedule's id.",
+    "tag_id": "The tag's id.",
+    "collection_id": "The collection's id.",
+    "search_id": "The search's id.",
 }
 
 spec = SpecTree(

@@ -14,7 +14,6 @@ from imagegen.models.states import JobStatus
 from imagegen.providers.sizes import RATIOS
 from imagegen.providers.specs import BACKGROUNDS, MIME_TYPES
 from imagegen.services.generation import GenerationRequest, Text
-from imagegen.services.library import FILTERS
 
 
 class Reading(BaseModel):
@@ -34,13 +33,6 @@ class ListQuery(PageQuery):
     """Which part of a list is wanted, and whether it is counted."""
 
     count: Literal["0", "1"] = Field("0", description=f"1 adds `total`, counted up to {MOST_COUNTED:,}.")
-
-
-class ImagesQuery(ListQuery):
-    """Which pictures are wanted."""
-
-    filter: str = Field("all", description="Which pictures.", json_schema_extra={"enum": list(FILTERS)})
-    sort: Literal["newest"] = Field("newest", description="In which order.")
 
 
 class JobsQuery(ListQuery):

@@ -17,7 +17,7 @@ from imagegen.models import Image, Job
 from imagegen.models.states import ShotStatus
 from imagegen.providers.sizes import RATIOS, size_for_ratio
 from imagegen.providers.specs import ModelSpec, Size, SizeRule
-from imagegen.services import jobs
+from imagegen.services import jobs, library
 from imagegen.services.jobs import JobView, ShotView
 from imagegen.web.language import said
 
@@ -80,10 +80,11 @@ def sizes(model: ModelSpec) -> list[str]:
 
 
 def images(rows: Sequence[Any]) -> list[schemas.Image]:
-    """Return pictures (objects, or rows with `IMAGE_COLUMNS`): two queries at most, however many."""
+    """Return pictures (objects, or rows with `IMAGE_COLUMNS`): three queries at most, however many."""
     job_ids = _public_ids(Job, {row.job_id for row in rows})
     parent_ids = _public_ids(Image, {row.parent_id for row in rows})
-    return [_image(row, job_ids.get(row.job_id), parent_ids.get(row.parent_id)) for row in rows]
+    tags = library.tags_of(row.id for row in rows)
+    return [_image(row, job_ids.get(row.job_id), parent_ids.get(row.parent_id), tags.get(row.id, [])) for row in rows]
 
 
 def _public_ids(table: type[Job] | type[Image], ids: set[int | None]) -> dict[int | None, str]:
@@ -94,14 +95,14 @@ def _public_ids(table: type[Job] | type[Image], ids: set[int | None]) -> dict[in
     return {row.id: row.public_id for row in found}
 
 
-def _image(row: Any, job_id: str | None, parent_id: str | None) -> schemas.Image:
+def _image(row: Any, job_id: str | None, parent_id: str | None, tags: list[str]) -> schemas.Image:
     return schemas.Image(
         id=row.public_id,
         filename=row.filename,
         original_filename=row.original_filename,
         title=row.title,
         alt_text=row.alt_text,
-        tags=[],
+        tags=tags,
         kind=row.kind,
         mime_type=row.mime_type,
         width=row.width,

@@ -20,7 +20,6 @@ NEAR = 6
 
 MOST = 40
 _MOST_LOOKED_AT = 2_000
-_COLUMNS = (*GRID_COLUMNS, Image.phash)
 
 
 @dataclass(frozen=True)
@@ -31,11 +30,12 @@ class Pair:
     earlier: Any
 
 
-def near_duplicates(image: Image, *, limit: int = MOST) -> Sequence[Any]:
-    """Return pictures (rows with `GRID_COLUMNS`) that look like `image`, the most alike first, without itself."""
+def near_duplicates(image: Image, *, limit: int = MOST, columns: Sequence[Any] = GRID_COLUMNS) -> Sequence[Any]:
+    """Return pictures (rows with `columns`) that look like `image`, the most alike first, without itself."""
     if image.phash is None:
         return []
-    rows = db.session.execute(_candidates(image.organisation_id, image.phash, db.engine.dialect.name, image.id)).all()
+    query = _candidates(image.organisation_id, image.phash, db.engine.dialect.name, image.id, columns)
+    rows = db.session.execute(query).all()
     distances = [(distance(image.phash, row.phash), -row.id, row) for row in rows]
     return [row for bits, _, row in sorted(distances, key=lambda found: found[:2]) if bits <= NEAR][:limit]
 
@@ -53,7 +53,7 @@ def note(uow: UnitOfWork, image: Image) -> None:
     """Remember the earlier picture that a new one looks like, but for its siblings: those are alike by intent."""
     if image.phash is None:
         return
-    query = _candidates(image.organisation_id, image.phash, uow.get_bind().dialect.name, image.id)
+    query = _candidates(image.organisation_id, image.phash, uow.get_bind().dialect.name, image.id, (Image.id,))
     if image.job_id is not None:
         query = query.where(Image.job_id.is_distinct_from(image.job_id))
     alike = [(bits, row.id) for row in uow.execute(query) if (bits := distance(image.phash, row.phash)) <= NEAR]
@@ -68,8 +68,8 @@ def distance(one: str, other: str) -> int:
     return (int(one, 16) ^ int(other, 16)).bit_count()
 
 
-def _candidates(organisation_id: int, phash: str, dialect: str, own_id: int) -> Any:
+def _candidates(organisation_id: int, phash: str, dialect: str, own_id: int, columns: Sequence[Any]) -> Any:
     """Return the query for pictures of which a quarter of the hash is all but the same."""
     alike = finding.alike(organisation_id, phash, dialect=dialect, limit=_MOST_LOOKED_AT)
-    query = select(*_COLUMNS).join(alike, alike.c.image_id == Image.id)
+    query = select(*columns, Image.phash).join(alike, alike.c.image_id == Image.id)
     return query.where(Image.id != own_id, Image.phash.is_not(None), Image.deleted_at.is_(None))

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from sqlalchemy import delete, func, select, update
 
 from imagegen.core.clock import now
+from imagegen.core.errors import Conflict
+from imagegen.core.text import N_
 from imagegen.extensions import db
 from imagegen.models import Image, ImageUse, UnitOfWork
 from imagegen.services.library import indexing
@@ -107,6 +109,14 @@ def where_used(image_ids: Iterable[int], *, warning: bool = False) -> dict[int, 
     for row in rows:
         uses[row.image_id].append(Use(row.kind, row.reference, found[row.kind].get(row.reference)))
     return dict(uses)
+
+
+def check_free(image: Image) -> None:
+    """Raise Conflict, naming the users, if deleting a picture would hurt something that uses it."""
+    uses = where_used([image.id], warning=True).get(image.id, [])
+    names = [use.found.label for use in uses if use.found is not None]
+    if names:
+        raise Conflict(N_("This picture is in use: {names}.").format(names=", ".join(names)))
 
 
 def _count(uow: UnitOfWork, image_ids: set[int], *, used: bool) -> None:
