@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy import ColumnElement, Select, func, select
 
 from imagegen.core.text import one_line
 from imagegen.extensions import db
@@ -43,8 +43,6 @@ class Standing(StrEnum):
 
 _STANDINGS: Mapping[Standing, Callable[[], ColumnElement[bool]]] = {
     Standing.ACTIVE: unfinished,
-    Standing.QUEUED: lambda: unfinished() & (Job.status == JobStatus.QUEUED),
-    Standing.RUNNING: lambda: unfinished() & (Job.status == JobStatus.RUNNING),
     Standing.PAUSED: lambda: Job.paused_at.is_not(None) & Job.status.not_in(JOB_ENDS),
     Standing.UNCLEAR: lambda: Job.n_unknown > 0,
 }
@@ -89,9 +87,10 @@ def search(wanted: Wanted, *, cursor: str | None = None, limit: int = PAGE) -> F
     if not wanted.narrowed:
         return _page(query, limit)
     if wanted.standing in _FEW:
-        return _page(query.where(*_conditions(wanted)), limit)
+        return _page(_of_few(wanted.user_id, decode_cursor(cursor)).where(*_conditions(wanted)), limit)
     window = query.with_only_columns(Job.id).order_by(Job.id.desc()).limit(WINDOW).subquery()
-    found = _page(select(Job).join(window, window.c.id == Job.id).where(*_conditions(wanted)), limit)
+    oldest = select(func.min(window.c.id)).scalar_subquery()
+    found = _page(query.where(Job.id >= oldest, *_conditions(wanted)), limit)
     if found.next_cursor is not None:
         return found
     last = db.session.scalar(query.with_only_columns(Job.id).order_by(Job.id.desc()).offset(WINDOW - 1).limit(1))
@@ -103,6 +102,14 @@ def _those_of(user_id: int | None, after: int | None) -> Select[Any]:
     if user_id is not None:
         query = query.where(Job.user_id == user_id)
     return query if after is None else query.where(Job.id < after)
+
+
+def _of_few(user_id: int | None, after: int | None) -> Select[Any]:
+    """Return the unfinished jobs; `+ 0` keeps SQLite from going through all of a person's jobs in their order."""
+    query = select(Job).where(unfinished())
+    if user_id is not None:
+        query = query.where(Job.user_id + 0 == user_id)
+    return query if after is None else query.where(Job.id + 0 < after)
 
 
 def _page(query: Select[Any], limit: int) -> Found:

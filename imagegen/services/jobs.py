@@ -181,7 +181,7 @@ def progress(*, user_id: int) -> tuple[int, int, int]:
             func.coalesce(func.sum(done), 0),
             func.coalesce(func.sum(done + Job.n_waiting + Job.n_running), 0),
             func.count(Job.id),
-        ).where(Job.user_id == user_id, unfinished())
+        ).where(Job.user_id + 0 == user_id, unfinished())  # few are unfinished: not by the person's index
     ).one()
     return int(row[0]), int(row[1]), int(row[2])
 
