@@ -37,9 +37,8 @@ _OPTIONS = {
     "listen_addresses": "",
     "max_connections": "300",
     "shared_buffers": "64MB",
-    # What the power may take with it, the folder takes anyway.
+    # Only the power could take what was committed: the server itself may be killed.
     "fsync": "off",
-    "synchronous_commit": "off",
     "full_page_writes": "off",
     "wal_level": "minimal",
     "max_wal_senders": "0",

@@ -6,21 +6,21 @@ import functools
 import hashlib
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import structlog
 from pydantic import SecretStr
 from sqlalchemy import func, select
-from sqlalchemy.exc import OperationalError
 
 from imagegen.core.crypto import CannotOpen
 from imagegen.core.errors import ErrorKind
 from imagegen.core.text import N_
 from imagegen.engine import claims, limits, pictures, stand_ins, states
 from imagegen.engine.claims import Claim
+from imagegen.engine.patience import patiently
 from imagegen.engine.stand_ins import StandIn
 from imagegen.extensions import db, runtime
 from imagegen.imaging.errors import ImagingError
@@ -35,9 +35,6 @@ from imagegen.services.library import StoredFiles
 from imagegen.storage.errors import StorageError
 
 log = structlog.get_logger(__name__)
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -55,26 +52,6 @@ RETRIES: dict[ErrorKind, RetryRule] = {
     ErrorKind.TIMEOUT: RetryRule(tries=3, first_wait=1, longest_wait=20),
 }
 """Only what the provider has certainly not taken on is called again; other kinds end the shot at once."""
-
-
-PATIENCE = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
-"""Seconds between tries to write down what a provider has answered while the database is busy or away."""
-
-
-def _patiently(write: Callable[P, R]) -> Callable[P, R]:
-    """Run `write` again while the database cannot take it: an answer that was paid for must not get lost."""
-
-    @functools.wraps(write)
-    def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        for wait in PATIENCE:
-            try:
-                return write(*args, **kwargs)
-            except OperationalError as error:
-                log.warning("attempt.database_failed", error=str(error.orig), again_in=wait)
-                time.sleep(wait)
-        return write(*args, **kwargs)
-
-    return run
 
 
 def run(claim: Claim) -> None:
@@ -148,7 +125,7 @@ def _mark_accepted(claim: Claim, accepted: Accepted) -> None:
     _keep_receipt(claim, facts)
 
 
-@_patiently
+@patiently
 @writes
 def _keep_receipt(uow: UnitOfWork, claim: Claim, facts: dict[str, Any]) -> None:
     locked = states.lock(uow, shot_id=claim.shot_id, fence=claim.fence)
@@ -204,7 +181,7 @@ def _facts_of(result: ImageResult) -> dict[str, Any]:
     }
 
 
-@_patiently
+@patiently
 @writes
 def _deliver(uow: UnitOfWork, claim: Claim, kept: StoredFiles, *, seed: int | None, facts: dict[str, Any]) -> None:
     locked = states.lock(uow, shot_id=claim.shot_id, fence=claim.fence, also_unknown=True)
@@ -219,7 +196,7 @@ def _deliver(uow: UnitOfWork, claim: Claim, kept: StoredFiles, *, seed: int | No
     limits.note_success(uow, provider=attempt.provider, key=attempt.provider_key)
 
 
-@_patiently
+@patiently
 @writes
 def _billed_without_picture(
     uow: UnitOfWork, claim: Claim, kind: ErrorKind, message: str, facts: dict[str, Any]
@@ -292,7 +269,7 @@ _FETCHED_LATER = frozenset({ErrorKind.UNAVAILABLE, ErrorKind.TIMEOUT})
 FETCH_AGAIN_SECONDS = 10.0
 
 
-@_patiently
+@patiently
 @writes
 def _fetch_later(uow: UnitOfWork, claim: Claim) -> bool:
     """Let whoever is free fetch in a while what the provider has made; False if it gave no receipt, or long ago."""
@@ -312,7 +289,7 @@ def _can_be_fetched(uow: UnitOfWork, claim: Claim) -> bool:
     return uow.scalar(kept) is not None
 
 
-@_patiently
+@patiently
 @writes
 def _not_made(
     uow: UnitOfWork, claim: Claim, error: ProviderError, facts: dict[str, Any], candidates: Sequence[StandIn]

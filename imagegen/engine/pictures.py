@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 from imagegen.engine.claims import Claim
+from imagegen.engine.patience import patiently
 from imagegen.extensions import db, runtime
 from imagegen.imaging.facts import StoredPicture
 from imagegen.models import Organisation, Shot, User
 from imagegen.models.jobs import Job
 from imagegen.services.library import StoredFiles
 from imagegen.storage import keys
+from imagegen.storage.errors import disk_errors
 
 DRAWN_BY_MODEL = "trainedAlgorithmicMedia"
 DRAWN_BY_RULE = "algorithmicMedia"
@@ -19,15 +22,21 @@ DRAWN_BY_RULE = "algorithmicMedia"
 SECONDS = 30.0
 
 
+@patiently
 def keep(claim: Claim, data: bytes, folder: Path) -> StoredFiles:
     """Check `data`, mark it, make its renditions, and store all of it; `folder` is a private workspace.
+
+    While there is no space for it, or no database to say whose it is, it waits and tries again.
 
     Storing comes before the database hears of it: files without a row are swept, rows without a file are not made.
     Raises ImagingError for what is no picture, StorageError for what cannot be kept.
     """
     shot, organisation, person = _whose(claim)
-    received = folder / "received"
-    received.write_bytes(data)
+    # What has a place in the storage already shares its bytes with the workspace: no try writes where another has.
+    with disk_errors():
+        folder = Path(tempfile.mkdtemp(dir=folder))
+        received = folder / "received"
+        received.write_bytes(data)
     answer = runtime.imaging.run(
         "store_generated",
         SECONDS,

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.exc import OperationalError
 
-from imagegen.engine import attempts, claims, pictures, tasks
+from imagegen.engine import attempts, claims, patience, pictures, tasks
 from imagegen.engine.claims import Claim
 from imagegen.engine.tasks import Crew
 from imagegen.extensions import db
@@ -17,6 +17,7 @@ from imagegen.imaging.errors import NoSpace
 from imagegen.models import LedgerEntry, Reservation, Shot, unit_of_work
 from imagegen.models.columns import db_now
 from imagegen.services import generation, library
+from imagegen.storage.errors import StorageFull
 from tests.engine.conftest import Work
 from tests.engine.invariants import check_invariants
 from tests.fakes.openai_server import OpenAIServer
@@ -34,7 +35,7 @@ def settings_values(openai: OpenAIServer) -> dict[str, object]:
 @pytest.fixture
 def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """As many tries to write an answer down, with next to no wait."""
-    monkeypatch.setattr(attempts, "PATIENCE", (0.01,) * len(attempts.PATIENCE))
+    monkeypatch.setattr(patience, "PATIENCE", (0.01,) * len(patience.PATIENCE))
 
 
 def failing(times: int, error: Exception, then: Callable[..., Any]) -> Callable[..., Any]:
@@ -228,6 +229,21 @@ def test_a_task_waits_for_a_shot_that_is_due_soon_and_not_for_one_that_is_due_la
             uow.execute(update(Shot).values(not_before=db_now(seconds)))
         work()
         assert shot().status == status
+
+
+@pytest.mark.usefixtures("no_patience")
+@pytest.mark.parametrize("trouble", [locked(), StorageFull("full"), NoSpace()], ids=["database", "disk", "pixels"])
+def test_a_picture_that_was_paid_for_waits_for_a_database_that_says_whose_it_is_and_for_space(
+    ann: Member, openai: OpenAIServer, work: Work, monkeypatch: pytest.MonkeyPatch, trouble: Exception
+) -> None:
+    monkeypatch.setattr(pictures, "_whose", failing(3, trouble, pictures._whose))
+    submit(ann, provider="openai", quality="low")
+
+    work()
+
+    check_invariants()
+    assert (shot().status, shot().tries) == ("succeeded", 1)
+    assert len(openai.requests) == 1
 
 
 class BrokenLog:
