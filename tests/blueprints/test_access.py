@@ -44,6 +44,12 @@ def methods(rule: Any) -> set[str]:
 
 
 @pytest.fixture
+def settings_values() -> dict[str, object]:
+    """Nobody listens where keys are tested: a test of a key asks nobody outside."""
+    return {"openai_base_url": "http://127.0.0.1:9/v1"}
+
+
+@pytest.fixture
 def things(ann: Person, eve: Person) -> dict[str, str]:
     """What belongs to Ann's organisation, or to Ann, by the names that the table uses."""
     with organisation_scope(ann.organisation.id):
