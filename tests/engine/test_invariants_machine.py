@@ -87,6 +87,7 @@ class Studio(RuleBasedStateMachine):
         self.calls: list[Call] = []
         self.jobs: list[str] = []
         self.keys: dict[tuple[int, str], tuple[tuple[int, int], str]] = {}
+        self.jobs.append(submit(first, n=2, **WISHES[0]).public_id)
 
     # --- what people do
 
@@ -183,6 +184,9 @@ class Studio(RuleBasedStateMachine):
     @rule(owner=st.sampled_from(["one", "two"]), lone_only=st.booleans())
     def claim(self, owner: str, lone_only: bool) -> None:
         """A worker claims the next shot."""
+        self._claim(owner, lone_only)
+
+    def _claim(self, owner: str, lone_only: bool) -> None:
         found = claims.claim(owner=owner, lease_seconds=600, lone_only=lone_only)
         if found is not None:
             self.calls.append(self.calls_in_hand.take(owner, found, self.bill))
@@ -232,6 +236,19 @@ class Studio(RuleBasedStateMachine):
             with unit_of_work() as uow:
                 late = update(Shot).where(Shot.id == running[shot % len(running)])
                 uow.execute(late.values(lease_until=db_now(-60)))
+
+    @precondition(lambda self: self.calls)
+    @rule(call=which, again=st.booleans())
+    def worker_is_thought_dead(self, call: int, again: bool) -> None:
+        """A worker hangs for so long that its shot is taken back, and perhaps taken over: it does not know that."""
+        hangs = self.calls[call % len(self.calls)].claim
+        with unit_of_work() as uow:
+            late = update(Shot).where(Shot.id == hangs.shot_id, Shot.status == ShotStatus.RUNNING)
+            uow.execute(late.values(lease_until=db_now(-60)))
+        sweep()
+        _pass_time()
+        if again:
+            self._claim("two", False)
 
     @rule()
     def time_passes(self) -> None:
