@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from imagegen.core.errors import ErrorKind, StudioError
 from imagegen.core.text import N_
 
-_FULL = {errno.ENOSPC, errno.EDQUOT}
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""No space, no quota, and the longest file that a limit of the process or the file system allows."""
 
 
 class StorageError(StudioError):
