@@ -14,6 +14,7 @@ from rq.job import Job
 from imagegen.app import create_app
 from imagegen.engine import dispatch
 from imagegen.engine import tasks as tasks  # imported before the fork: a task starts in 7 ms instead of 440
+from imagegen.engine.rehearsal import rehearse
 from imagegen.extensions import connect_redis, db, runtime
 from imagegen.settings import Settings, SettingsError
 
@@ -48,6 +49,7 @@ def main() -> int:
     app = create_app(settings)
     with app.app_context(), runtime.pool:
         runtime.providers.prepare()
+        rehearse()
         queue = dispatch.queue()
         # RQ waits minutes for a wake-up, so it raises its client's time-out: it gets a client that is its alone.
         worker = AppWorker([queue], connection=connect_redis(settings.redis_url), serializer=queue.serializer)

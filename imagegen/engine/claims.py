@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from sqlalchemy import ColumnElement, Select, exists, func, or_, select, update
 from sqlalchemy.orm import aliased
@@ -49,6 +50,16 @@ def _paused() -> Select[int]:
 
 def _fairest_job(lone_only: bool, shut: Sequence[Closed]) -> Select[int]:
     """The organisation with the fewest running; of its jobs what was moved to the front, the fewest, the oldest."""
+    return _fairest(lone_only, shut) if shut else _fairest_with_all_open(lone_only)
+
+
+@cache
+def _fairest_with_all_open(lone_only: bool) -> Select[int]:
+    # Building this takes longer than asking it, and it is asked for every picture.
+    return _fairest(lone_only, ())
+
+
+def _fairest(lone_only: bool, shut: Sequence[Closed]) -> Select[int]:
     other = aliased(Job)
     busy = (
         select(other.organisation_id, func.sum(other.n_running).label("running"))
@@ -124,6 +135,7 @@ def claim(uow: UnitOfWork, *, owner: str, lease_seconds: float, lone_only: bool)
     )
 
 
+@cache
 def to_be_fetched() -> Select[int, int]:
     """Return what a provider has taken on for somebody who has lost touch with it since: the shot and the call."""
     return _taken_on().where(Shot.lease_until < db_now()).order_by(Shot.lease_until)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 
 from sqlalchemy import ColumnElement, Select, and_, func, not_, or_, select, true
 
@@ -98,6 +99,7 @@ def closed(uow: UnitOfWork) -> Sequence[Closed]:
     return found
 
 
+@cache
 def _not_blank() -> Select[ProviderState]:
     return select(ProviderState).where(
         or_(
@@ -193,9 +195,13 @@ def note_failure(uow: UnitOfWork, *, provider: str, error: ProviderError, key: s
 
 
 def _running(uow: UnitOfWork) -> Mapping[Account, int]:
+    return {(provider, key): count for provider, key, count in uow.execute(_counted())}
+
+
+@cache
+def _counted() -> Select[str, str, int]:
     counted = select(Shot.provider, Shot.provider_key, func.count(Shot.id)).where(Shot.status == ShotStatus.RUNNING)
-    rows = uow.execute(counted.group_by(Shot.provider, Shot.provider_key))
-    return {(provider, key): count for provider, key, count in rows}
+    return counted.group_by(Shot.provider, Shot.provider_key)
 
 
 def _row(uow: UnitOfWork, provider: str, key: str) -> ProviderState | None:

@@ -16,10 +16,10 @@ class ProviderState(Model):
     """Limits and the breaker of one provider and key; a provider that is well has no row, or a blank one.
 
     `key` is the first digits of the key's hash: one organisation's bad key closes nothing for another.
-    `concurrency` and `per_minute` are how many calls a person lets be under way, and be begun within a minute; `slots`
-    is what trouble has left of them for now (None: as many as the setting allows). Until `paused_until` no call
-    is begun. `failures` are those in a row; once they broke it, at `broken_since`, one call at a time may try from
-    `open_until` on whether it is over.
+    `concurrency` and `per_minute` are how many calls a person lets be under way, and be begun within a minute;
+    `slots` is what trouble has left of them for now (None: as many as the setting allows). Until `paused_until` no
+    call is begun. `failures` are those in a row; once they broke it, at `broken_since`, one call at a time may try
+    from `open_until` on whether it is over.
     """
 
     __tablename__ = "provider_states"

@@ -51,10 +51,14 @@ class UnitOfWork(Session):
 
     def finish(self) -> None:
         """Write what was left for the end, and commit."""
+        self.write_the_rest()
+        self.commit()
+
+    def write_the_rest(self) -> None:
+        """Write what was left for the end."""
         self.flush()
         for function in self._before_commit:
             function(self)
-        self.commit()
 
     def tell(self) -> None:
         """Call what waited for the commit; the connection is back in its pool by then."""
@@ -90,6 +94,22 @@ def unit_of_work() -> Iterator[UnitOfWork]:
     db.session.rollback()
     db.session.expire_all()
     uow.tell()
+
+
+@contextmanager
+def undone() -> Iterator[UnitOfWork]:
+    """Open a transaction in which everything is done but the commit: nobody ever sees what it wrote."""
+    if _open.get():
+        raise RuntimeError("a unit of work was opened within another: pass the outer one on")
+    token = _open.set(True)
+    uow = UnitOfWork(db.engine)
+    try:
+        with uow:
+            yield uow
+            uow.write_the_rest()
+            uow.rollback()
+    finally:
+        _open.reset(token)
 
 
 def _worth_another_try(error: DBAPIError) -> bool:
