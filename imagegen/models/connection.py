@@ -24,6 +24,16 @@ def _prepare_sqlite(connection: Any, record: Any) -> None:
     cursor.close()
 
 
+@event.listens_for(Engine, "connect")
+def _prepare_postgresql(connection: Any, record: Any) -> None:
+    if hasattr(connection, "create_function"):
+        return
+    # Compiling a query costs more than any of ours takes: planners overrate what a LIMIT leaves undone.
+    with connection.cursor() as cursor:
+        cursor.execute("SET jit = off")
+    connection.commit()
+
+
 @event.listens_for(Engine, "begin")
 def _begin(connection: Connection) -> None:
     writes = connection.get_execution_options().get(WRITES, False)

@@ -27,7 +27,6 @@ from sqlalchemy import (
     func,
     literal,
     literal_column,
-    or_,
     select,
     table,
     true,
@@ -43,6 +42,7 @@ from imagegen.services.library.paging import decode_cursor, decode_keyed_cursor,
 from imagegen.services.library.wishes import Wish
 
 WALK = 2_000
+_FEW_DAYS = 16
 
 _rows: Table = ImageIndex.__table__  # type: ignore[assignment]
 _fts = table(FTS_TABLE, column("rowid", Integer))
@@ -127,14 +127,16 @@ class Search:
 
     def fits(self, row: Any) -> ColumnElement[bool]:
         """Return the condition that a row fits, told by the row itself."""
-        conditions = [_has(row, mark) for mark in self.wish.marks]
-        if self.wish.days is not None:
-            conditions.append(or_(*(_has(row, day) for day in self.wish.days)) if self.wish.days else ~true())
-        return and_(true(), *conditions, self.says(row))
+        return and_(true(), *(_has(row, mark) for mark in self.wish.marks), self.says(row))
 
     def says(self, row: Any) -> ColumnElement[bool]:
-        """Return the condition that a row's text holds all that was typed."""
-        return and_(true(), *(row.c.words.contains(piece.text, autoescape=True) for piece in self.wish.typed))
+        """Return the condition that a row's text holds all that was typed, and that its day is wanted."""
+        conditions = [row.c.words.contains(piece.text, autoescape=True) for piece in self.wish.typed]
+        if self.wish.days is not None:
+            first, last = self.wish.days
+            day = func.substr(row.c.marks, *marks.DAY_AT)
+            conditions.append(day.between(first.isoformat(), last.isoformat()))
+        return and_(true(), *conditions)
 
     @property
     def place(self) -> str:
@@ -146,7 +148,8 @@ class Search:
         parts = [_trigram(mark) for mark in (self.place, *self.wish.marks)]
         parts += [piece.phrase for piece in self.wish.typed]
         if self.wish.days is not None:
-            parts.append("(" + " OR ".join(map(_trigram, self.wish.days or ["never"])) + ")")
+            days = marks.dates_between(*self.wish.days) or ["never"]
+            parts.append("(" + " OR ".join(map(_trigram, days)) + ")")
         return " AND ".join(parts)
 
     def ts_query(self) -> str:
@@ -154,7 +157,10 @@ class Search:
         parts = [_lexeme(mark) for mark in (self.place, *self.wish.marks)]
         parts += [lexeme for piece in self.wish.typed for lexeme in piece.lexemes]
         if self.wish.days is not None:
-            parts.append("(" + " | ".join(map(_lexeme, self.wish.days or ["never"])) + ")")
+            first, last = self.wish.days
+            few = (last - first).days < _FEW_DAYS
+            days = (marks.dates_between if few else marks.months_around)(first, last) or ["never"]
+            parts.append("(" + " | ".join(map(_lexeme, days)) + ")")
         return " & ".join(parts)
 
 
@@ -275,5 +281,6 @@ def alike(organisation_id: int, phash: str, *, dialect: str, limit: int) -> Subq
     else:
         rows = _rows.alias()
         query = f"{_lexeme(place)} & ({' | '.join(map(_lexeme, bands))})"
-        found = select(rows.c.image_id).where(_finds(rows, literal(query)))
+        # Sorted by an expression, or a planner would read the table until it has met as many as the limit says.
+        found = select(rows.c.image_id).where(_finds(rows, literal(query))).order_by(rows.c.image_id + 0)
     return found.limit(limit).subquery("alike")

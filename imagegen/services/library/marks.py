@@ -11,8 +11,11 @@ from imagegen.services.library.palette import colours_of
 
 ORIENTATIONS = ("portrait", "landscape", "square")
 ERA_MARK = "era"
-ERA = 16_384
+ERA = 65_536
 """How many ids make an era: PostgreSQL's index has no order, so a search goes back in time era by era."""
+
+DAY_AT = (len(" day:") + 1, len("2026-11-21"))
+"""Where the day stands in `ImageIndex.marks`: its first character, counted from 1, and how many it has."""
 
 BANDS = 4
 _BAND_BITS = 16
@@ -44,12 +47,12 @@ def orientation(width: int, height: int) -> str:
 
 def facets(row: Any, *, person: str, tags: Iterable[str], collections: Iterable[str]) -> Iterator[str]:
     """Yield all marks of a picture: `row` has the columns of `Image`; people and collections go by public id."""
+    yield from _dates(row.created_at.date())  # first of all: `DAY_AT` says where a row's day stands
     yield place(row.organisation_id, trashed=row.deleted_at is not None)
     yield era(row.id)
     yield mark("kind", row.kind)
     yield mark("by", person)
     yield mark("shape", orientation(row.width, row.height))
-    yield from _dates(row.created_at.date())
     for facet, value in (("provider", row.provider), ("model", row.model), ("style", row.style)):
         if value:
             yield mark(facet, value)
@@ -87,6 +90,11 @@ def dates_between(since: date, until: date) -> list[str]:
             found.append(of_day)
         day += timedelta(days=1)
     return found
+
+
+def months_around(since: date, until: date) -> list[str]:
+    """Return the marks of the whole months and years in which these days lie: fewer marks, some days too many."""
+    return dates_between(since.replace(day=1), _last_of_month(until)) if since <= until else []
 
 
 def _last_of_month(day: date) -> date:

@@ -138,12 +138,11 @@ class Wish:
             yield "near"
 
     @property
-    def days(self) -> list[str] | None:
-        """The marks of which a picture must have one; None if any day will do."""
+    def days(self) -> tuple[date, date] | None:
+        """The first and the last day on which a picture may have come; None if any day will do."""
         if self.since is None and self.until is None:
             return None
-        first, last = max(self.since or _FIRST_DAY, _FIRST_DAY), min(self.until or _LAST_DAY, _LAST_DAY)
-        return marks.dates_between(first, last)
+        return max(self.since or _FIRST_DAY, _FIRST_DAY), min(self.until or _LAST_DAY, _LAST_DAY)
 
 
 def _no_such(name: str, choices: tuple[str, ...]) -> StudioError:
