@@ -67,13 +67,14 @@ class Processes:
         self.log = folder / "processes.log"
         self.mark = folder / "fault"
         self._environ = plain_environment(**environment_of(settings))
-        self._started: list[subprocess.Popen[bytes]] = []
+        self.started: list[subprocess.Popen[bytes]] = []
+        """In the order of their starts; each leads a session of its own."""
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for started in self._started:
+        for started in self.started:
             for process in session(started.pid):
                 with suppress(psutil.NoSuchProcess):
                     process.kill()
@@ -94,7 +95,7 @@ class Processes:
                 stderr=log,
                 start_new_session=True,
             )
-        self._started.append(process)
+        self.started.append(process)
         return process
 
     def worker(self, fault: Fault | None = None) -> subprocess.Popen[bytes]:
