@@ -104,6 +104,24 @@ def test_f04_killed_in_the_middle_of_a_call_nothing_is_sent_again_and_the_money_
     assert len(openai.requests) == 3
 
 
+def test_f05_killed_while_it_fetches_what_the_provider_has_made_it_is_fetched_by_another_and_not_asked_for_again(
+    processes: Processes, ann: Member, openai: OpenAIServer
+) -> None:
+    openai.script_downloads("hang")
+    worker = processes.worker()
+    processes.scheduler()
+    submit(ann, **PAID)
+    eventually(lambda: openai.fetched)
+
+    kill(worker.pid, task())
+    processes.worker()
+
+    expect_settled("succeeded")
+    expect_sound(openai)
+    assert len(openai.requests) == 1
+    assert len(openai.fetched) == 2
+
+
 @pytest.mark.parametrize("point", ["K5 temporary file written", "K6 files kept, no row"])
 def test_f06_f07_killed_while_a_picture_is_put_away_it_is_not_bought_again_and_stands_once_or_not_at_all(
     processes: Processes, ann: Member, openai: OpenAIServer, point: str
