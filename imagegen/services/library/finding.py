@@ -224,7 +224,7 @@ def _looked_up(search: Search, last: Subquery, limit: int) -> Subquery:
     if search.dialect == "sqlite":
         found = found.join(_fts, _fts.c.rowid == rows.c.image_id).where(_matches(search.fts_query()))
     else:
-        found = found.where(_finds(rows, literal(search.ts_query())), search.says(rows))
+        found = _found_by(found, rows, search.ts_query()).where(search.says(rows))
     found = found.where(order.behind(keys, [select(each).scalar_subquery() for each in order.columns(last)]))
     return found.order_by(*(key.desc() if order.descending else key for key in keys)).limit(limit).subquery("far")
 
@@ -259,6 +259,12 @@ def _finds(rows: Any, query: ColumnElement[str]) -> ColumnElement[bool]:
     return found
 
 
+def _found_by(found: Select[Any], rows: Any, query: str) -> Select[Any]:
+    """Narrow to what GIN finds. The planner must not see the query: it overrates marks that it does not know."""
+    unseen = select(literal(query).label("query")).offset(0).subquery("unseen")
+    return found.join(unseen, _finds(rows, unseen.c.query))
+
+
 def _has(row: Any, mark: str) -> ColumnElement[bool]:
     found: ColumnElement[bool] = row.c.marks.contains(f" {mark} ", autoescape=True)
     return found
@@ -281,6 +287,5 @@ def alike(organisation_id: int, phash: str, *, dialect: str, limit: int) -> Subq
     else:
         rows = _rows.alias()
         query = f"{_lexeme(place)} & ({' | '.join(map(_lexeme, bands))})"
-        # Sorted by an expression, or a planner would read the table until it has met as many as the limit says.
-        found = select(rows.c.image_id).where(_finds(rows, literal(query))).order_by(rows.c.image_id + 0)
+        found = _found_by(select(rows.c.image_id), rows, query)
     return found.limit(limit).subquery("alike")

@@ -130,25 +130,33 @@ def fill(
 
     One transaction: nobody else writes meanwhile. The inverted index is built at the end, all at once.
     """
-    uow.flush()
-    connection = uow.connection()
-    missing = images - place.had
-    if missing <= 0:
-        return 0
-    tags, collections = _named(uow, place)
-    first = (connection.scalar(select(func.max(_table(Image).c.id))) or 0) + 1
-    with indexing.filled_at_once(connection):
-        for at in range(0, missing, _BATCH):
-            count = min(_BATCH, missing - at)
-            rows = _Rows(place, drawings, tags, collections, first=first, of=missing)
-            rows.make(range(at, at + count))
-            rows.insert(connection)
-            progress(at + count)
-    if connection.dialect.name == "postgresql":
-        connection.execute(
-            text("SELECT setval(pg_get_serial_sequence('images', 'id'), :last)"), {"last": first + missing - 1}
-        )
+    missing = max(images - place.had, 0)
+    if missing:
+        with indexing.filled_at_once(uow.connection()):
+            add(uow, place=place, count=missing, drawings=drawings, progress=progress)
     return missing
+
+
+def add(
+    uow: UnitOfWork,
+    *,
+    place: Place,
+    count: int,
+    drawings: Sequence[StoredFiles],
+    progress: Callable[[int], None] = lambda _: None,
+) -> None:
+    """Add `count` pictures, within `indexing.filled_at_once`."""
+    tags, collections = _named(uow, place)
+    connection = uow.connection()
+    first = (connection.scalar(select(func.max(_table(Image).c.id))) or 0) + 1
+    for at in range(0, count, _BATCH):
+        rows = _Rows(place, drawings, tags, collections, first=first, of=count)
+        rows.make(range(at, min(at + _BATCH, count)))
+        rows.insert(connection)
+        progress(min(at + _BATCH, count))
+    if connection.dialect.name == "postgresql":
+        last = {"last": first + count - 1}
+        connection.execute(text("SELECT setval(pg_get_serial_sequence('images', 'id'), :last)"), last)
 
 
 def _named(uow: UnitOfWork, place: Place) -> tuple[dict[str, int], dict[str, int]]:

@@ -1,0 +1,247 @@
+"""The library at 10,000, 100,000 and 1,000,000 pictures on both databases, beside the bare SQL of the same pages.
+
+Three organisations share the rows, mixed as they would come: one has most, one 8 in 100, one 200. `BENCH_IMAGES`
+(`10000,100000`) chooses other sizes.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from flask_migrate import upgrade
+from pydantic import SecretStr
+from sqlalchemy import event
+
+from bench.table import Baseline, Row, median, percentile
+from imagegen.app import create_app
+from imagegen.core import crypto
+from imagegen.extensions import db
+from imagegen.models import organisation_scope, system_scope, unit_of_work
+from imagegen.services import accounts, library
+from imagegen.services.library import Wish, indexing, seeding
+from imagegen.services.library.arrival import StoredFiles
+from imagegen.services.library.finding import Search
+from imagegen.services.library.listing import GRID_COLUMNS, page_query
+from imagegen.settings import Settings
+from tests.postgresql import PostgreSQL
+
+SIZES = tuple(int(size) for size in os.environ.get("BENCH_IMAGES", "10000,100000,1000000").split(","))
+SMALL = 200
+ROUNDS = 40
+CHUNKS = 20
+DEEP = 1_000
+QUERY_MS = 10.0
+RESPONSE_MS = 25.0
+GROWTH = 2.0
+
+CASES: dict[str, Wish] = {
+    "first page": Wish(),
+    "oldest": Wish(sort="oldest"),
+    "most used": Wish(sort="most_used"),
+    "by name": Wish(sort="name"),
+    **{f"filter {name}": Wish(filter=name) for name in library.FILTERS if name != "all"},
+    "tag": Wish(tag="launch"),
+    "style": Wish(style="watercolor"),
+    "colour": Wish(colour="blue"),
+    "orientation": Wish(orientation="square"),
+    "a common word": Wish(q="lighthouse"),
+    "a rare word": Wish(q="000404"),
+    "no such word": Wish(q="zebrafish"),
+    "half a word": Wish(q="lighth"),
+    "one letter": Wish(q="l"),
+    "two words and three filters": Wish(q="violin dusk", filter="ai_generated", style="watercolor", colour="blue"),
+}
+
+
+@dataclass(frozen=True)
+class Times:
+    """Seconds of one case: the library's query, the same statement by the driver alone, the whole answer."""
+
+    query: list[float]
+    bare: list[float]
+    response: list[float]
+
+
+@dataclass(frozen=True)
+class Owner:
+    """An organisation, and somebody in it who asks by program."""
+
+    label: str
+    organisation_id: int
+    headers: dict[str, str]
+
+
+Results = dict[tuple[str, int, str, str], Times]
+"""Times by database, size, owner and case."""
+
+
+def run() -> list[Row]:
+    """Return the rows of all databases, sizes, owners and cases."""
+    results: Results = {}
+    for name, opened in (("sqlite", _sqlite), ("postgresql", _postgresql)):
+        for size in SIZES:
+            with opened() as app, app.app_context():
+                for owner in _filled(size):
+                    for case, cursor, wish in _cases(owner):
+                        results[name, size, owner.label, case] = _measured(app, owner, wish, cursor)
+    return list(_rows(results))
+
+
+@contextmanager
+def _sqlite() -> Iterator[Flask]:
+    with tempfile.TemporaryDirectory(prefix="igs-") as folder:
+        yield _app(Path(folder), {})
+
+
+@contextmanager
+def _postgresql() -> Iterator[Flask]:
+    with (
+        tempfile.TemporaryDirectory(prefix="igs-") as folder,
+        tempfile.TemporaryDirectory(prefix="igs-pg-") as data,
+        PostgreSQL(Path(data)) as server,
+    ):
+        more = {"database_url": server.url("postgres"), "encryption_keys": SecretStr(crypto.new_key())}
+        yield _app(Path(folder), more)
+
+
+def _app(folder: Path, more: dict[str, Any]) -> Flask:
+    app = create_app(Settings(studio_data_dir=folder, secret_key=SecretStr("k" * 40), **more))
+    with app.app_context():
+        upgrade()
+    return app
+
+
+def _filled(size: int) -> list[Owner]:
+    shares = {"most": size - size * 8 // 100 - SMALL, "8 in 100": size * 8 // 100, str(SMALL): SMALL}
+    owners, places = [], []
+    for number, label in enumerate(shares):
+        email = f"owner{number}@bench.example"
+        person = accounts.create_user(
+            email=email, password="a long enough password", organisation=label, role="owner"
+        )
+        here = accounts.organisation_for(user_id=person.id, named=None)
+        made = accounts.create_token(user_id=person.id, organisation_id=here.id, name="bench", scopes=("read",))
+        owners.append(Owner(label, here.id, {"Authorization": f"Bearer {made.secret}"}))
+        places.append(seeding.Place(here.id, here.public_id, ((person.id, person.public_id),), 0))
+    with system_scope(), unit_of_work() as uow, indexing.filled_at_once(uow.connection()):
+        for _ in range(CHUNKS):
+            for place, share in zip(places, shares.values(), strict=True):
+                seeding.add(uow, place=place, count=share // CHUNKS, drawings=_DRAWINGS)
+    if db.engine.dialect.name == "postgresql":
+        with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.connection.driver_connection.execute("VACUUM ANALYZE")
+    return owners
+
+
+_DRAWINGS = [
+    StoredFiles(
+        mime_type="image/jpeg",
+        width=shape[0],
+        height=shape[1],
+        file_size=200_000,
+        sha256=f"{number:064x}",
+        received_sha256=f"{number:064x}",
+        file_key="none",
+        received_key="none",
+        renditions=[{"width": 256, "height": 320, "bytes": 9_000}, {"width": 512, "height": 640, "bytes": 30_000}],
+        placeholder="data:image/webp;base64," + "A" * 300,
+        colours=[colour, "#808080", "#f0f0f0"],
+        phash=f"{number * 0x9E3779B97F4A7C15 % 2**64:016x}",
+    )
+    for number, (shape, colour) in enumerate(
+        (shape, colour)
+        for shape in ((512, 640), (640, 512), (512, 512))
+        for colour in ("#2d5fc8", "#c82828", "#46a046")
+    )
+]
+
+
+def _cases(owner: Owner) -> Iterator[tuple[str, str | None, Wish]]:
+    for case, wish in CASES.items():
+        yield case, None, wish
+    with organisation_scope(owner.organisation_id):
+        cursor: str | None = None
+        for _ in range(DEEP):
+            following = library.ids_of(Wish(), cursor=cursor, limit=20).next_cursor
+            if following is None:
+                break
+            cursor = following
+    yield f"page {DEEP:,}", cursor, Wish()
+
+
+def _measured(app: Flask, owner: Owner, wish: Wish, cursor: str | None) -> Times:
+    client = app.test_client()
+    asked = wish.to_mapping() | {"limit": "40"}
+    if cursor:
+        asked["cursor"] = cursor
+
+    def answered() -> None:
+        response = client.get("/api/v1/images", query_string=asked, headers=owner.headers)
+        assert response.status_code == 200, response.text
+
+    with organisation_scope(owner.organisation_id):
+        statement = page_query(
+            Search(owner.organisation_id, wish, db.engine.dialect.name), cursor=cursor, limit=40, columns=GRID_COLUMNS
+        )
+        sent = _sent(lambda: db.session.execute(statement).all())
+        query = _timed(lambda: library.list_images(wish, cursor=cursor, limit=40))
+        bare = _timed(lambda: _by_driver(*sent))
+        db.session.rollback()
+    return Times(query, bare, _timed(answered))
+
+
+def _sent(call: Callable[[], object]) -> tuple[str, Any]:
+    """Return what a call sends to the driver: the statement and its parameters."""
+    found: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        found.append((statement, parameters))
+
+    event.listen(db.engine, "before_cursor_execute", note)
+    try:
+        call()
+    finally:
+        event.remove(db.engine, "before_cursor_execute", note)
+    return found[-1]
+
+
+def _by_driver(statement: str, parameters: Any) -> None:
+    connection = db.session.connection().connection.driver_connection
+    assert connection is not None
+    cursor = connection.cursor()
+    cursor.execute(statement, parameters)
+    cursor.fetchall()
+    cursor.close()
+
+
+def _timed(call: Callable[[], object]) -> list[float]:
+    for _ in range(3):
+        call()
+    times = []
+    for _ in range(ROUNDS):
+        began = time.perf_counter()
+        call()
+        times.append(1000 * (time.perf_counter() - began))
+    return times
+
+
+def _rows(results: Results) -> Iterator[Row]:
+    for (name, size, owner, case), times in results.items():
+        what = f"{name}, {size:,}, owner of {owner}: {case}"
+        yield Row(f"{what}, p50", median(times.query), "ms", Baseline("bare SQL", median(times.bare)))
+        bare = Baseline("bare SQL", percentile(times.bare, 0.95))
+        yield Row(f"{what}, p95", percentile(times.query, 0.95), "ms", bare, QUERY_MS)
+        yield Row(f"{what}, whole answer, p95", percentile(times.response, 0.95), "ms", limit=RESPONSE_MS)
+    for (name, size, owner, case), times in results.items():
+        least = results[name, min(SIZES), owner, case]
+        if size == max(SIZES) > min(SIZES):
+            growth = median(times.query) / median(least.query)
+            yield Row(f"{name}, owner of {owner}: {case}, growth to {size:,}", growth, "x", limit=GROWTH)
