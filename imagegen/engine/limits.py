@@ -184,7 +184,9 @@ def note_failure(uow: UnitOfWork, *, provider: str, error: ProviderError, key: s
     row.error_kind, row.error_message, row.error_at = error.kind, error.message, db_now()
     if error.kind == ErrorKind.RATE_LIMITED:
         wait = min(max(error.retry_after or 0.0, SHORTEST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)
-        row.paused_until = db_now(wait)
+        until = uow.scalars(select(db_now(wait))).one()
+        # Of calls that were under way together one may be told a short wait after another was told a long one.
+        row.paused_until = max(until, row.paused_until or until)
         row.slots = max(1, _running(uow).get((provider, key), 0) // 2)
         return
     row.failures += 1
