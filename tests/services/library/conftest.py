@@ -1,0 +1,86 @@
+"""A library of one's own, among that of somebody else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from imagegen.extensions import db
+from imagegen.models import Image, ImageIndex, organisation_scope, system_scope, unit_of_work
+from imagegen.services import library
+from imagegen.services.library import indexing
+from tests.models.rows import Member, add_member
+from tests.web.fixtures import app
+
+__all__ = ["app"]
+
+Add = Callable[..., Image]
+
+
+@pytest.fixture
+def ann(app: Flask) -> Iterator[Member]:
+    """A member of the organisation One, in whose scope the test is."""
+    ann = add_member()
+    with organisation_scope(ann.organisation_id):
+        yield ann
+
+
+@pytest.fixture
+def add(ann: Member) -> Add:
+    """Add a picture: `add(filename="dunes.png", prompt="…")`."""
+
+    def add(**more: Any) -> Image:
+        return add_picture(ann, **more)
+
+    return add
+
+
+def add_picture(member: Member, **more: Any) -> Image:
+    """Add a picture of `member`, as it comes in."""
+    facts = {
+        "organisation_id": member.organisation_id,
+        "user_id": member.user_id,
+        "kind": "uploaded",
+        "filename": "picture.png",
+        "mime_type": "image/png",
+        "width": 400,
+        "height": 500,
+        "file_size": 1,
+        "sha256": "0" * 64,
+        "storage_provider": "local",
+        "file_key": "none",
+        "renditions": [],
+        "colours": [],
+    }
+    image = Image(**(facts | more))
+    with system_scope(), unit_of_work() as uow:
+        library.arrive(uow, image)
+    return image
+
+
+def found(**wishes: Any) -> list[str]:
+    """Return the names of the files that fit."""
+    return [row.filename for row in library.list_images(library.Wish(**wishes), limit=100).items]
+
+
+@pytest.fixture(autouse=True)
+def the_index_is_true(app: Flask) -> Iterator[None]:
+    """Hold the index, after each test, against what it would be if it were made anew."""
+    yield
+    db.session.rollback()
+    columns = [column for column in ImageIndex.__table__.c if column.name != "terms"]
+    with db.engine.connect() as connection:
+        ids = connection.scalars(db.select(Image.id).order_by(Image.id)).all()
+        held = [dict(row) for row in connection.execute(db.select(*columns).order_by("image_id")).mappings()]
+        expected = indexing.entries(connection, ids)
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql("PRAGMA query_only = OFF")
+            connection.exec_driver_sql(
+                "INSERT INTO image_index_fts (image_index_fts, rank) VALUES ('integrity-check', 1)"
+            )
+    for each in expected:
+        del each["terms"]
+    assert held == expected
