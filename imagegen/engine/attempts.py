@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import random
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import structlog
-from pydantic import SecretStr
 from sqlalchemy import func, select
 
-from imagegen.core.crypto import CannotOpen
 from imagegen.core.errors import ErrorKind
 from imagegen.core.text import N_
-from imagegen.engine import claims, limits, pictures, stand_ins, states
+from imagegen.engine import limits, pictures, receipts, retries, stand_ins, states
 from imagegen.engine.claims import Claim
 from imagegen.engine.patience import patiently
 from imagegen.engine.stand_ins import StandIn
@@ -37,23 +33,6 @@ from imagegen.storage.errors import StorageError
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True)
-class RetryRule:
-    """How often a call is made in all before the error stands, and how long to wait between, in seconds."""
-
-    tries: int
-    first_wait: float
-    longest_wait: float
-
-
-RETRIES: dict[ErrorKind, RetryRule] = {
-    ErrorKind.RATE_LIMITED: RetryRule(tries=5, first_wait=2, longest_wait=60),
-    ErrorKind.UNAVAILABLE: RetryRule(tries=3, first_wait=1, longest_wait=20),
-    ErrorKind.TIMEOUT: RetryRule(tries=3, first_wait=1, longest_wait=20),
-}
-"""Only what the provider has certainly not taken on is called again; other kinds end the shot at once."""
-
-
 def run(claim: Claim) -> None:
     """Make the call that `claim` allows, and write down how it ended. Never raises for what a provider does."""
     if claim.shut is not None:
@@ -67,7 +46,7 @@ def run(claim: Claim) -> None:
         return
     try:
         if accepted is None:
-            result = provider.generate(request, functools.partial(_mark_accepted, claim))
+            result = provider.generate(request, functools.partial(receipts.keep, claim))
         else:
             result = provider.resume(accepted, deadline_seconds=request.deadline_seconds)
     except ProviderError as error:
@@ -88,55 +67,12 @@ def _load(claim: Claim) -> tuple[Provider, ImageRequest, Accepted | None] | None
             user_hash=hashlib.sha256(owner.encode()).hexdigest(),
             deadline_seconds=runtime.settings.provider_timeout_seconds,
         )
-        return provider if key is None else provider.with_key(key.secret), request, _receipt(claim)
+        return provider if key is None else provider.with_key(key.secret), request, receipts.of(claim)
     except ProviderError as error:
         fail(claim, error)
         return None
     finally:
         db.session.remove()
-
-
-def _receipt(claim: Claim) -> Accepted | None:
-    """Return what the provider gave for the work that it has taken on; None if it is still to be asked."""
-    if not claim.taken_on:
-        return None
-    try:
-        sealed = db.session.get_one(Attempt, claim.attempt_id).receipt or ""
-        return Accepted.loads(SecretStr(runtime.sealer.open(sealed, about=_about(claim))))
-    except (CannotOpen, ValueError):
-        raise ProviderError(
-            N_("The picture was made, but the studio can no longer read where it is."),
-            kind=ErrorKind.INTERNAL,
-            outcome=Outcome.ACCEPTED,
-        ) from None
-
-
-def _about(claim: Claim) -> str:
-    return f"receipt {claim.attempt_id}"
-
-
-def _mark_accepted(claim: Claim, accepted: Accepted) -> None:
-    """Write down that the provider has the work, before its pictures are fetched."""
-    facts = {
-        "receipt": runtime.sealer.seal(accepted.dumps().get_secret_value(), about=_about(claim)),
-        "provider_request_id": accepted.request_id,
-        "usage": accepted.usage.as_dict() if accepted.usage else None,
-    }
-    _keep_receipt(claim, facts)
-
-
-@patiently
-@writes
-def _keep_receipt(uow: UnitOfWork, claim: Claim, facts: dict[str, Any]) -> None:
-    locked = states.lock(uow, shot_id=claim.shot_id, fence=claim.fence)
-    if locked is None:
-        return
-    shot, _ = locked
-    shot.step = "fetching"
-    attempt = uow.get_one(Attempt, claim.attempt_id)
-    attempt.status = AttemptStatus.ACCEPTED
-    for name, value in facts.items():
-        setattr(attempt, name, value)
 
 
 @writes
@@ -274,19 +210,10 @@ FETCH_AGAIN_SECONDS = 10.0
 def _fetch_later(uow: UnitOfWork, claim: Claim) -> bool:
     """Let whoever is free fetch in a while what the provider has made; False if it gave no receipt, or long ago."""
     locked = states.lock(uow, shot_id=claim.shot_id, fence=claim.fence)
-    if locked is None or not _can_be_fetched(uow, claim):
+    if locked is None or not receipts.holds(uow, claim):
         return False
     locked[0].lease_until = db_now(FETCH_AGAIN_SECONDS)
     return True
-
-
-def _can_be_fetched(uow: UnitOfWork, claim: Claim) -> bool:
-    kept = select(Attempt.id).where(
-        Attempt.id == claim.attempt_id,
-        Attempt.status == AttemptStatus.ACCEPTED,
-        Attempt.sent_at > db_now(-claims.KEPT_SECONDS),
-    )
-    return uow.scalar(kept) is not None
 
 
 @patiently
@@ -308,7 +235,7 @@ def _not_made(
         limits.note_failure(uow, provider=attempt.provider, error=error, key=attempt.provider_key)
     else:
         shot.tries -= 1  # nobody was called
-    wait = _seconds_to_wait(error, shot.tries)
+    wait = retries.seconds_to_wait(error, shot.tries)
     if wait is not None:
         states.give_back(uow, shot=shot, job=job, not_before=db_now(wait), **told)
     elif job.cancel_requested_at is None and stand_ins.take_over(uow, shot=shot, job=job, candidates=candidates):
@@ -325,18 +252,6 @@ def _end_of(error: ProviderError) -> ShotStatus:
     if error.outcome == Outcome.UNKNOWN:
         return ShotStatus.UNKNOWN
     return ShotStatus.REFUSED if error.kind == ErrorKind.REFUSED else ShotStatus.FAILED
-
-
-def _seconds_to_wait(error: ProviderError, tries: int) -> float | None:
-    """Return how long to wait before the call is made again, in seconds; None if it must not be."""
-    rule = RETRIES.get(error.kind)
-    if not error.retryable or rule is None or tries >= rule.tries:
-        return None
-    if error.retry_after is not None and error.retry_after > rule.longest_wait:
-        return None
-    backoff: float = min(rule.longest_wait, rule.first_wait * 2.0 ** (tries - 1))
-    # Jitter, so that shots that failed together don't come back together.
-    return max(error.retry_after or 0.0, backoff) * random.uniform(1.0, 1.3)  # noqa: S311
 
 
 STOPPED = N_("The studio was stopped while the provider was drawing.")
@@ -366,7 +281,7 @@ def abandon(uow: UnitOfWork, claim: Claim, *, message: str) -> None:
         _give_back(uow, claim, shot, job, message)
         return
     if attempt.status == AttemptStatus.ACCEPTED:
-        if _can_be_fetched(uow, claim):
+        if receipts.holds(uow, claim):
             shot.lease_until = db_now(FETCH_AGAIN_SECONDS if message == CRASHED else 0)
         else:
             _bill(uow, claim, shot, job, ErrorKind.TIMEOUT, NOT_FETCHED, {})

@@ -7,20 +7,18 @@ from dataclasses import dataclass
 from functools import cache
 
 from sqlalchemy import ColumnElement, Select, exists, func, or_, select, update
-from sqlalchemy.orm import aliased
 
 from imagegen.engine import limits, states
 from imagegen.engine.limits import Closed
 from imagegen.extensions import db
 from imagegen.models import Attempt, Job, ProviderKey, Shot, UnitOfWork, attempt_shots, writes
 from imagegen.models.columns import db_now
+from imagegen.models.jobs import running, unfinished, waiting
 from imagegen.models.provider_states import NO_KEY
-from imagegen.models.states import AttemptStatus, JobStatus, ShotStatus
+from imagegen.models.states import AttemptStatus, ShotStatus
 
 KEPT_SECONDS = 1800.0
 """How long after it was asked for the pictures of a call are fetched; providers keep them for an hour."""
-
-_ACTIVE = (JobStatus.QUEUED, JobStatus.RUNNING)
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,7 @@ class Claim:
 
 def _claimable(shut: Sequence[Closed] = ()) -> ColumnElement[bool]:
     due = or_(Shot.not_before.is_(None), Shot.not_before <= db_now())
-    return (Shot.status == ShotStatus.WAITING) & due & Shot.job_id.not_in(_paused()) & limits.allowed(shut)
+    return waiting() & due & Shot.job_id.not_in(_paused()) & limits.allowed(shut)
 
 
 def _paused() -> Select[int]:
@@ -60,21 +58,15 @@ def _fairest_with_all_open(lone_only: bool) -> Select[int]:
 
 
 def _fairest(lone_only: bool, shut: Sequence[Closed]) -> Select[int]:
-    other = aliased(Job)
-    busy = (
-        select(other.organisation_id, func.sum(other.n_running).label("running"))
-        .where(other.status.in_(_ACTIVE))
-        .group_by(other.organisation_id)
-        .subquery()
-    )
+    busy = func.sum(Job.n_running).over(partition_by=Job.organisation_id).label("busy")
+    jobs = select(Job.id, Job.priority, Job.n_running, Job.n_waiting, busy).where(unfinished()).subquery()
     query = (
-        select(Job.id)
-        .join(busy, busy.c.organisation_id == Job.organisation_id)
-        .where(Job.status.in_(_ACTIVE), exists().where(Shot.job_id == Job.id, _claimable(shut)))
-        .order_by(busy.c.running, Job.priority.desc(), Job.n_running, Job.id)
+        select(jobs.c.id)
+        .where(jobs.c.n_waiting > 0, exists().where(Shot.job_id == jobs.c.id, _claimable(shut)))
+        .order_by(jobs.c.busy, jobs.c.priority.desc(), jobs.c.n_running, jobs.c.id)
         .limit(1)
     )
-    return query.where(Job.n_running == 0) if lone_only else query
+    return query.where(jobs.c.n_running == 0) if lone_only else query
 
 
 @writes
@@ -147,7 +139,7 @@ def _taken_on() -> Select[int, int]:
         .join(attempt_shots, attempt_shots.c.shot_id == Shot.id)
         .join(Attempt, Attempt.id == attempt_shots.c.attempt_id)
         .where(
-            Shot.status == ShotStatus.RUNNING,
+            running(),
             Attempt.status == AttemptStatus.ACCEPTED,
             Attempt.sent_at > db_now(-KEPT_SECONDS),
         )
@@ -196,12 +188,12 @@ def due() -> int:
 
 def seconds_to_next() -> float | None:
     """Return in how many seconds the next shot may be claimed (0 if one may be now), None without any."""
-    waiting = select(func.min(func.coalesce(Shot.not_before, db_now()))).where(
-        Shot.status == ShotStatus.WAITING, Shot.job_id.not_in(_paused())
+    first_due = select(func.min(func.coalesce(Shot.not_before, db_now()))).where(
+        waiting(), Shot.job_id.not_in(_paused())
     )
     kept = select(func.min(Shot.lease_until)).where(Shot.id.in_(_taken_on().with_only_columns(Shot.id)))
     first, next_fetch, clock = db.session.execute(
-        select(waiting.scalar_subquery(), kept.scalar_subquery(), db_now())
+        select(first_due.scalar_subquery(), kept.scalar_subquery(), db_now())
     ).one()
     db.session.rollback()
     moments = [moment for moment in (first, next_fetch) if moment is not None]

@@ -30,7 +30,7 @@ from imagegen.extensions import db, runtime
 from imagegen.models import Job, Organisation, ProviderState, Shot, Switch, UnitOfWork, system_scope, writes
 from imagegen.models.audit import Action
 from imagegen.models.columns import db_now
-from imagegen.models.states import ShotStatus
+from imagegen.models.jobs import running, waiting
 from imagegen.services import audit
 from imagegen.services.audit import Actor
 
@@ -226,7 +226,7 @@ def _at_work() -> list[AtWork]:
             func.min(Shot.started_at),
             func.min(Shot.lease_until),
         )
-        .where(Shot.status == ShotStatus.RUNNING)
+        .where(running())
         .group_by(Shot.lease_owner)
         .order_by(Shot.lease_owner)
     )
@@ -243,7 +243,7 @@ def _owner(name: str | None) -> tuple[str, str]:
 
 
 def _backlog() -> list[Backlog]:
-    waits = Shot.status == ShotStatus.WAITING
+    waits = waiting()
     held = waits & Job.paused_at.is_not(None)
     rests = waits & Job.paused_at.is_(None) & (Shot.not_before > db_now())
     rows = db.session.execute(
@@ -253,12 +253,12 @@ def _backlog() -> list[Backlog]:
             _count(waits),
             _count(rests),
             _count(held),
-            _count(Shot.status == ShotStatus.RUNNING),
+            _count(running()),
             func.min(case((waits, Shot.created_at))),
         )
         .join(Job, Job.id == Shot.job_id)
         .join(Organisation, Organisation.id == Shot.organisation_id)
-        .where(or_(waits, Shot.status == ShotStatus.RUNNING))
+        .where(or_(waits, running()))
         .group_by(Organisation.id, Organisation.name, Shot.provider)
         .order_by(Organisation.name, Shot.provider)
     )

@@ -18,8 +18,9 @@ from imagegen.core.text import N_
 from imagegen.extensions import runtime
 from imagegen.models import Attempt, Fallback, ProviderKey, ProviderState, Shot, UnitOfWork
 from imagegen.models.columns import db_now
+from imagegen.models.jobs import running as is_running
 from imagegen.models.provider_states import NO_KEY
-from imagegen.models.states import AttemptStatus, ShotStatus
+from imagegen.models.states import AttemptStatus
 from imagegen.providers.errors import Outcome, ProviderError
 
 FAILURES_TO_OPEN = 5
@@ -202,7 +203,7 @@ def _running(uow: UnitOfWork) -> Mapping[Account, int]:
 
 @cache
 def _counted() -> Select[str, str, int]:
-    counted = select(Shot.provider, Shot.provider_key, func.count(Shot.id)).where(Shot.status == ShotStatus.RUNNING)
+    counted = select(Shot.provider, Shot.provider_key, func.count(Shot.id)).where(is_running())
     return counted.group_by(Shot.provider, Shot.provider_key)
 
 

@@ -12,7 +12,7 @@ from imagegen.engine.claims import Claim
 from imagegen.extensions import db
 from imagegen.models import Shot, attempt_shots, system_scope
 from imagegen.models.columns import db_now
-from imagegen.models.states import ShotStatus
+from imagegen.models.jobs import running
 
 log = structlog.get_logger(__name__)
 
@@ -33,7 +33,7 @@ def _take_back() -> int:
     rows = db.session.execute(
         select(Shot.id, Shot.organisation_id, Shot.fence, func.max(attempt_shots.c.attempt_id))
         .join(attempt_shots, attempt_shots.c.shot_id == Shot.id)
-        .where(Shot.status == ShotStatus.RUNNING, Shot.lease_until < db_now())
+        .where(running(), Shot.lease_until < db_now())
         .group_by(Shot.id, Shot.organisation_id, Shot.fence)
     ).all()
     fetched = {shot_id for shot_id, _ in db.session.execute(claims.to_be_fetched())}

@@ -6,9 +6,9 @@ import json
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from sqlalchemy import JSON, BigInteger, DateTime, Dialect, String, Text, literal
+from sqlalchemy import JSON, BigInteger, ColumnElement, DateTime, Dialect, String, Text, bindparam, literal
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.orm import mapped_column
+from sqlalchemy.orm import InstrumentedAttribute, mapped_column
 from sqlalchemy.sql import functions
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import Integer, TypeDecorator
@@ -86,6 +86,17 @@ def _sqlite_now(element: db_now, compiler: SQLCompiler, **kwargs: Any) -> str:
 def _postgresql_now(element: db_now, compiler: SQLCompiler, **kwargs: Any) -> str:
     offset = compiler.process(element.clauses, **kwargs)
     return f"(clock_timestamp() + make_interval(secs => {offset}))"
+
+
+def literally(column: ColumnElement[Any] | InstrumentedAttribute[Any], *values: str) -> ColumnElement[bool]:
+    """Return the condition that `column` has one of `values`, which are written out in the statement.
+
+    SQLite uses a partial index for nothing but its own condition, word for word.
+    """
+    if len(values) == 1:
+        return column == bindparam(None, str(values[0]), unique=True, literal_execute=True)
+    each = [str(value) for value in values]
+    return column.in_(bindparam(None, each, unique=True, expanding=True, literal_execute=True))
 
 
 BigId = BigInteger().with_variant(Integer, "sqlite")

@@ -8,6 +8,7 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
+    ColumnElement,
     ForeignKey,
     Index,
     Integer,
@@ -23,11 +24,26 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from imagegen.core.errors import ErrorKind
 from imagegen.extensions import Model, db
-from imagegen.models.columns import BigId, Sentence, UtcDateTime, created, data, micro, moment, pk, public_id
+from imagegen.models.columns import (
+    BigId,
+    Sentence,
+    UtcDateTime,
+    created,
+    data,
+    literally,
+    micro,
+    moment,
+    pk,
+    public_id,
+)
 from imagegen.models.scope import OrganisationOwned
 from imagegen.models.states import JOB_ENDS, AttemptStatus, JobStatus, ShotStatus
 
 ERROR_KINDS = tuple(kind.value for kind in ErrorKind)
+
+
+NUMBERED_ONCE = {"sqlite_autoincrement": True}
+"""What the books know by its number never becomes another row. A migration that rebuilds such a table says so too."""
 
 
 def _one_of(column: str, values: object) -> str:
@@ -64,6 +80,7 @@ class Job(OrganisationOwned, Model):
             sqlite_where=text("paused_at IS NOT NULL"),
             postgresql_where=text("paused_at IS NOT NULL"),
         ),
+        NUMBERED_ONCE,
     )
 
     id: Mapped[pk]
@@ -169,6 +186,7 @@ class Shot(OrganisationOwned, Model):
             postgresql_where=text("reused_image_id IS NOT NULL"),
         ),
         UniqueConstraint("retry_of_id"),
+        NUMBERED_ONCE,
     )
 
     id: Mapped[pk]
@@ -207,6 +225,21 @@ class Shot(OrganisationOwned, Model):
     )
 
 
+def unfinished() -> ColumnElement[bool]:
+    """Return the condition that a job is not finished, as its index has it."""
+    return literally(Job.status, JobStatus.QUEUED, JobStatus.RUNNING)
+
+
+def waiting() -> ColumnElement[bool]:
+    """Return the condition that a shot waits, as its index has it."""
+    return literally(Shot.status, ShotStatus.WAITING)
+
+
+def running() -> ColumnElement[bool]:
+    """Return the condition that a shot is being worked on, as its index has it."""
+    return literally(Shot.status, ShotStatus.RUNNING)
+
+
 attempt_shots = Table(
     "attempt_shots",
     db.metadata,
@@ -229,6 +262,7 @@ class Attempt(OrganisationOwned, Model):
         CheckConstraint(f"error_kind IS NULL OR {_one_of('error_kind', ERROR_KINDS)}", name="error_kind"),
         Index("ix_attempts_job_id", "job_id"),
         Index("ix_attempts_provider_sent_at", "provider", "sent_at"),
+        NUMBERED_ONCE,
     )
 
     id: Mapped[pk]

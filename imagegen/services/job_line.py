@@ -5,18 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, bindparam, select
+from sqlalchemy import select
 
 from imagegen.extensions import db
 from imagegen.models import Job
-from imagegen.models.states import JobStatus
-
-_UNFINISHED = [status.value for status in (JobStatus.QUEUED, JobStatus.RUNNING)]
-
-
-def unfinished() -> ColumnElement[bool]:
-    """The condition that a job is not finished, written out: SQLite takes the index of such jobs for nothing else."""
-    return Job.status.in_(bindparam("unfinished", _UNFINISHED, expanding=True, literal_execute=True))
+from imagegen.models.jobs import unfinished
 
 
 @dataclass(frozen=True)

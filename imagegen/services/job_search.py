@@ -13,8 +13,8 @@ from sqlalchemy import ColumnElement, Select, func, select
 from imagegen.core.text import one_line
 from imagegen.extensions import db
 from imagegen.models import Job
+from imagegen.models.jobs import unfinished
 from imagegen.models.states import JOB_ENDS, JobStatus
-from imagegen.services.job_line import unfinished
 from imagegen.services.library import decode_cursor, encode_cursor
 
 PAGE = 20

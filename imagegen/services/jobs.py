@@ -13,8 +13,8 @@ from imagegen.core.ids import is_id
 from imagegen.core.text import N_
 from imagegen.extensions import db
 from imagegen.models import Event, Image, Job, Organisation, Shot, User
+from imagegen.models.jobs import unfinished
 from imagegen.models.states import JobStatus, ShotStatus
-from imagegen.services.job_line import unfinished
 from imagegen.services.library import Page, decode_cursor, encode_cursor
 
 FEED = 12

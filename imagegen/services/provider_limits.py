@@ -1,4 +1,4 @@
-"""How many calls people let a provider have: at once, and begun within a minute; for the installation's key or one's own.
+"""How many calls people let a provider have, at once and begun within a minute, for each key.
 
 The studio's setting PROVIDER_CONCURRENCY bounds both, and a provider that asks for less gets less (`engine.limits`).
 """

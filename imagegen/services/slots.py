@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -68,7 +68,7 @@ def _not_a_cron() -> StudioError:
     )
 
 
-def _closest(minutes: list[int | str], hours: list[int | str]) -> int:
+def _closest(minutes: Sequence[int | str], hours: Sequence[int | str]) -> int:
     """Return how many minutes lie at least between two times, over midnight too."""
     every_minute = range(60) if minutes == ["*"] else minutes
     every_hour = range(24) if hours == ["*"] else hours

@@ -8,8 +8,8 @@ import pytest
 from flask import Flask
 
 from imagegen.core.errors import ErrorKind
-from imagegen.engine import attempts, limits
-from imagegen.engine.attempts import RetryRule
+from imagegen.engine import limits, retries
+from imagegen.engine.retries import RetryRule
 from imagegen.extensions import runtime
 from imagegen.models import system_scope
 from tests.fakes.openai_server import OpenAIServer
@@ -48,8 +48,8 @@ def everything(app: Flask) -> Iterator[None]:
 @pytest.fixture
 def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same rules of trying again, with next to no wait."""
-    quick = {kind: RetryRule(rule.tries, 0.02, rule.longest_wait) for kind, rule in attempts.RETRIES.items()}
+    quick = {kind: RetryRule(rule.tries, 0.02, rule.longest_wait) for kind, rule in retries.RETRIES.items()}
     assert ErrorKind.RATE_LIMITED in quick
-    monkeypatch.setattr(attempts, "RETRIES", quick)
+    monkeypatch.setattr(retries, "RETRIES", quick)
     for name in ("SHORTEST_PAUSE_SECONDS", "FIRST_OPEN_SECONDS", "LONGEST_OPEN_SECONDS"):
         monkeypatch.setattr(limits, name, 0.02)

@@ -1,4 +1,4 @@
-"""What must hold after anything that can happen: what the studio checks of itself, and a little that tests know more."""
+"""What must hold after anything that can happen: what the studio checks of itself, and a little more."""
 
 from __future__ import annotations
 

@@ -416,11 +416,8 @@ def test_budgets_remember_what_deleted_jobs_cost(studio: Member) -> None:
     assert check() == []
 
 
-def test_numbers_are_given_once(request: pytest.FixtureRequest, calls: Calls, ann: Member) -> None:
+def test_numbers_are_given_once(calls: Calls, ann: Member) -> None:
     """What the ledger and late workers know by its number must never become another thing."""
-    if db.engine.dialect.name == "sqlite":
-        reason = "SQLite gives the number of the newest row away again once that is deleted"
-        request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
     deleted = submit(ann, prompt="first", **WISH)
     draw(calls, "picture")
     control.delete(deleted.public_id)

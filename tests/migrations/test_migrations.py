@@ -107,3 +107,13 @@ def test_foreign_keys_are_held_again_after_an_upgrade(app: Flask) -> None:
                 "VALUES (999, 999, 'owner', CURRENT_TIMESTAMP)"
             )
         )
+
+
+@pytest.mark.parametrize("table", ["jobs", "shots", "attempts"])
+def test_numbers_that_the_books_know_are_given_once(filled: Member, table: str) -> None:
+    if db.engine.dialect.name != "sqlite":
+        pytest.skip("PostgreSQL's sequences never go back")
+    with db.engine.connect() as connection:
+        words = connection.scalar(text("SELECT sql FROM sqlite_master WHERE name = :table"), {"table": table})
+    assert "AUTOINCREMENT" in words
+    assert "CHECK" in words

@@ -116,10 +116,18 @@ def test_every_kind_of_query_on_every_table_sees_one_organisation(both: tuple[Pl
 def test_every_table_of_an_organisations_rows_is_refused_without_a_scope(app: Flask) -> None:
     assert set(FILLED) <= set(OWNED)
     for owned in OWNED:
-        for statement in (select(owned), select(owned.id), select(func.count()).select_from(owned), delete(owned)):
+        for statement in (
+            select(owned),
+            select(owned.organisation_id),
+            select(func.count()).select_from(owned),
+            delete(owned),
+        ):
             with pytest.raises(ScopeMissing):
                 db.session.execute(statement)
-        for hidden in (select(exists().where(owned.id == 1)), select(User).where(select(owned.id).exists())):
+        for hidden in (
+            select(exists().where(owned.organisation_id == 1)),
+            select(User).where(select(owned.organisation_id).exists()),
+        ):
             with pytest.raises(ScopeMissing):
                 db.session.execute(hidden)
 

@@ -1,4 +1,4 @@
-"""The installation's keys to providers: how they are doing for everybody, their limits, a test. For operators alone."""
+"""The installation's keys to providers: how they are doing, their limits, a test. For operators alone."""
 
 from __future__ import annotations
 
