@@ -5,6 +5,9 @@
  * While the stream fails (from the first time, where it has never worked), jobs that are not finished are asked for
  * every 2 s.
  *
+ * What comes while the page waits for an answer is shown after it: it may be about what that answer brings, or newer
+ * than it.
+ *
  * The event "bye" ends a stream; its data says why: "shutdown" (connect again), "busy" (too many streams: ask
  * instead), anything else, such as "signed_out": this page may not be shown any more.
  */
@@ -13,6 +16,7 @@ const POLL_MS = 2000;
 const BUSY_MS = 60_000;
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 15_000;
+const LONGEST_HOLD_MS = 15_000;
 
 let source = null;
 let cursor = "";
@@ -21,11 +25,14 @@ let opened = false;
 let reopening = 0;
 let polling = 0;
 let last = Promise.resolve();
+const underWay = new Map();
 
 /** Open the stream that <body data-stream data-after> names, if there is one. */
 export function connect() {
   if (!document.body.dataset.stream) return;
   cursor = document.body.dataset.after ?? "";
+  document.addEventListener("htmx:before:request", ({ detail: { ctx } }) => underWay.set(ctx, answer()));
+  document.addEventListener("htmx:finally:request", ({ detail: { ctx } }) => answered(ctx));
   document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
   addEventListener("pagehide", close);
   addEventListener("pageshow", (event) => event.persisted && open());
@@ -89,9 +96,23 @@ function wait() {
   return Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** failures) * (0.7 + 0.6 * Math.random());
 }
 
+/* An answer that messages wait for, though not for ever: what is slow elsewhere must not keep this page still. */
+function answer() {
+  let end;
+  const ended = new Promise((resolve) => (end = resolve));
+  setTimeout(end, LONGEST_HOLD_MS);
+  return { ended, end };
+}
+
+function answered(ctx) {
+  underWay.get(ctx)?.end();
+  underWay.delete(ctx);
+}
+
 /* One after the other: a later event must not be overtaken by an earlier one. */
 function show(html) {
-  last = last.then(() => htmx.swap({ text: html, sourceElement: document.body, swap: "none" })).catch(() => {});
+  const before = [...underWay.values()].map(({ ended }) => ended);
+  last = last.then(() => Promise.all(before)).then(() => htmx.swap({ text: html, sourceElement: document.body, swap: "none" })).catch(() => {});
 }
 
 function startPolling() {
