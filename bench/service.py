@@ -37,6 +37,14 @@ class Service:
         """Give orders."""
         requests.post(self._control, json=orders, timeout=10).raise_for_status()
 
+    def answer(self) -> bytes:
+        """Return what it answers to a request for one picture, as JSON."""
+        wish = {"model": "gpt-image-2", "prompt": "a lighthouse in fog", "size": "1024x1024"}
+        headers = {"Authorization": f"Bearer {self.key}"}
+        answer = requests.post(f"{self.base_url}/images/generations", json=wish, headers=headers, timeout=60)
+        answer.raise_for_status()
+        return answer.content
+
     def last(self) -> dict[str, Any]:
         """Return what is known of the newest request."""
         found: dict[str, Any] = requests.get(self._control, timeout=10).json()["log"][-1]
