@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from imagegen.core.errors import StudioError
-from imagegen.core.text import N_
+from imagegen.core.text import N_, Message
 from imagegen.imaging import errors, protocol
 
 Task = Callable[..., dict[str, Any]]
@@ -136,4 +136,6 @@ def _perform(name: str, task: Task | None, params: dict[str, Any]) -> tuple[dict
 
 
 def _refusal(error: StudioError) -> dict[str, Any]:
-    return {"error": {"code": getattr(error, "code", "crashed"), "message": error.message}}
+    message = error.message
+    parts = message.parts if isinstance(message, Message) else ((message, {}),)
+    return {"error": {"code": getattr(error, "code", "crashed"), "message": message, "parts": parts}}

@@ -68,6 +68,6 @@ def _answer(connection: socket.socket, timeout: float) -> dict[str, Any]:
         late = time.monotonic() - begun_at >= timeout * 0.9
         raise (errors.TimedOut() if late else errors.Crashed()) from None
     if "error" in answer:
-        raise errors.from_answer(answer["error"]["code"], answer["error"]["message"])
+        raise errors.from_answer(**answer["error"])
     result: dict[str, Any] = answer["done"]
     return result

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from imagegen.core.errors import ErrorKind, StudioError
-from imagegen.core.text import N_
+from imagegen.core.text import N_, Message
 
 
 class ImagingError(StudioError):
@@ -26,6 +28,7 @@ class Unreadable(ImagingError):
 
     code = "unreadable"
     default = N_("The picture is damaged or incomplete.")
+    advice = N_("Open it in another program, save it anew, and bring that file.")
 
 
 class UnsupportedFormat(ImagingError):
@@ -34,6 +37,7 @@ class UnsupportedFormat(ImagingError):
     code = "unsupported_format"
     status = 415
     default = N_("The file is not a picture in a supported format.")
+    advice = N_("Save it as JPEG or PNG, and bring that file.")
 
 
 class TooManyPixels(ImagingError):
@@ -41,6 +45,7 @@ class TooManyPixels(ImagingError):
 
     code = "too_many_pixels"
     default = N_("The picture is too large.")
+    advice = N_("Make it smaller, and bring that file.")
 
 
 class TooSmall(ImagingError):
@@ -48,6 +53,7 @@ class TooSmall(ImagingError):
 
     code = "too_small"
     default = N_("The picture is too small.")
+    advice = N_("Bring a larger one.")
 
 
 class TimedOut(ImagingError):
@@ -56,6 +62,7 @@ class TimedOut(ImagingError):
     code = "timed_out"
     kind = ErrorKind.TIMEOUT
     default = N_("The picture took too long to process.")
+    advice = N_("Make it smaller, or save it as JPEG or PNG.")
 
 
 class Crashed(ImagingError):
@@ -103,6 +110,6 @@ BY_CODE: dict[str, type[ImagingError]] = {
 }
 
 
-def from_answer(code: str, message: str) -> ImagingError:
-    """Return the error that a child reported as `code` and `message`."""
-    return BY_CODE.get(code, Crashed)(message)
+def from_answer(code: str, message: str, parts: Sequence[tuple[str, dict[str, str]]]) -> ImagingError:
+    """Return the error that a child reported; its sentence can be said in any language, as where it was made."""
+    return BY_CODE.get(code, Crashed)(Message(message, tuple((pattern, values) for pattern, values in parts)))

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 RENDITION_WIDTHS = (256, 512, 1024)
+WORKING_SIDE = 4_096
+"""A picture with a longer side has one rendition more, of this length, with which the studio works instead."""
 
 
 def rendition_widths(picture_width: int) -> tuple[int, ...]:
@@ -17,6 +19,12 @@ def rendition_widths(picture_width: int) -> tuple[int, ...]:
     """
     narrower = [width for width in RENDITION_WIDTHS if width < picture_width]
     return (*narrower, picture_width) if len(narrower) < len(RENDITION_WIDTHS) else tuple(narrower)
+
+
+def widths_in_store(fitted: int, whole: int) -> tuple[int, ...]:
+    """Return the widths that are made of a picture `whole` pixels wide whose working size is `fitted` wide."""
+    made = rendition_widths(fitted)
+    return made if fitted == whole else tuple(sorted({*made, fitted}))
 
 
 @dataclass(frozen=True)
@@ -70,7 +78,7 @@ class Looks:
 
 @dataclass(frozen=True)
 class StoredPicture:
-    """The answer of `store_generated`.
+    """The answer of `store_generated` and `store_upload`.
 
     `facts` describe `file`, the picture as the studio shows it; `received_sha256` is the hash of the bytes
     as they came. `trimmed` tells that the pixels were cropped and encoded again.
@@ -86,7 +94,7 @@ class StoredPicture:
 
     @classmethod
     def from_answer(cls, answer: Mapping[str, Any]) -> StoredPicture:
-        """Return the typed form of what `PoolClient.run("store_generated", …)` answered."""
+        """Return the typed form of what `PoolClient.run("store_generated" or "store_upload", …)` answered."""
         return cls(
             facts=PictureFacts(**answer["facts"]),
             file=StoredFile(**_with_path(answer["file"])),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from imagegen.imaging.containers import avif, gif, jpeg, png, webp
+from imagegen.imaging.containers import gif, heif, jpeg, png, webp
 from imagegen.imaging.containers.base import Container
 
 
@@ -12,7 +12,8 @@ from imagegen.imaging.containers.base import Container
 class Format:
     """A format: its names in other people's tables, and how its first bytes look.
 
-    `magic` holds (offset, bytes) pairs, one alternative per tuple; all pairs of an alternative must match.
+    `loader` is libvips' function for it; None where Pillow decodes it. `magic` holds (offset, bytes) pairs, one
+    alternative per tuple; all pairs of an alternative must match.
     """
 
     name: str
@@ -20,10 +21,13 @@ class Format:
     mime_type: str
     extension: str
     pillow: str
-    loader: str
+    loader: str | None
     container: Container
     magic: tuple[tuple[tuple[int, bytes], ...], ...]
 
+
+_HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+"""Brands of files from telephones (ISO/IEC 23008-12, annex B); the last two leave open what compresses the pixels."""
 
 FORMATS: dict[str, Format] = {
     one.name: one
@@ -48,9 +52,10 @@ FORMATS: dict[str, Format] = {
             "avif",
             "AVIF",
             "heifload_buffer",
-            avif,
+            heif,
             (((4, b"ftypavif"),), ((4, b"ftypavis"),)),
         ),
+        Format("heic", "HEIC", "image/heic", "heic", "HEIF", None, heif, tuple(((4, b"ftyp" + b),) for b in _HEIC)),
     )
 }
 

@@ -15,6 +15,7 @@ import threading
 import time
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from imagegen.imaging import protocol
 from imagegen.imaging.client import PoolClient
@@ -111,6 +112,14 @@ class PoolOwner:
             self._process = start_pool(self._socket_path, self._children, tasks_module=self._tasks_module)
             self._owner = os.getpid()
             return True
+
+    def run(self, task: str, /, timeout: float, *, wait: float = 30.0, **params: Any) -> dict[str, Any]:
+        """Run a task as `PoolClient.run` does; a process that has few of them has its pool started by the first."""
+        try:
+            return self.client.run(task, timeout, wait=0.1, **params)
+        except Unavailable:
+            self.ensure()
+        return self.client.run(task, timeout, wait=wait, **params)
 
     def stop(self, patience: float = 3.0) -> None:
         """End the pool and its children; a task under way is lost to its client, who is told so."""

@@ -33,6 +33,13 @@ def narrowed(image: pyvips.Image, width: int) -> pyvips.Image:
     return image.copy_memory()
 
 
+def fitted(image: pyvips.Image, side: int) -> pyvips.Image:
+    """Return `image` scaled to at most `side` pixels in both directions, as it is asked for; never enlarged."""
+    if max(image.width, image.height) <= side:
+        return image
+    return image.thumbnail_image(side, height=side, size="down", no_rotate=True)
+
+
 def chain(image: pyvips.Image, widths: Iterable[int]) -> Iterator[pyvips.Image]:
     """Yield `image` in each of `widths`, the widest first, in sRGB."""
     step = to_srgb(image)

@@ -14,12 +14,13 @@ from imagegen.core.text import N_
 from imagegen.imaging import crop, export, looks, provenance, renditions
 from imagegen.imaging.errors import UnsupportedFormat
 from imagegen.imaging.facts import (
+    WORKING_SIDE,
     Converted,
     PictureFacts,
     Rendition,
     StoredFile,
     StoredPicture,
-    rendition_widths,
+    widths_in_store,
 )
 from imagegen.imaging.formats import FORMATS
 from imagegen.imaging.intake import Limits, Picture, decode, read
@@ -43,7 +44,7 @@ def inspect(path: str, formats: Sequence[str] = tuple(FORMATS), smallest_side: i
     """Decode the picture at `path` whole and answer its facts: {"facts": PictureFacts}."""
     limits = Limits(smallest_side=smallest_side)
     picture = decode(read(Path(path), limits), formats, limits)
-    return {"facts": asdict(_facts(picture, picture.image, picture.data))}
+    return {"facts": asdict(_facts(picture, picture.width, picture.height, picture.data))}
 
 
 def store_generated(
@@ -70,10 +71,47 @@ def store_generated(
         data = export.encode_like(picture, image, packet)
     else:
         data = export.with_packet(picture.data, picture.format, packet)
-    steps = list(renditions.chain(image, rendition_widths(image.width)))
-    folder = Path(out_dir)
+    size = (image.width, image.height)
+    image = renditions.fitted(image, WORKING_SIDE)
+    return _stored(Path(out_dir), picture, data, received, image=image, size=size, packet=packet, trimmed=trimmed)
+
+
+def store_upload(
+    received_path: str,
+    out_dir: str,
+    smallest_side: int,
+    formats: Sequence[str] = tuple(FORMATS),
+) -> dict[str, Any]:
+    """Check a picture that somebody brings, take from its file all that is no pixel, make its renditions.
+
+    Answers as `facts.StoredPicture`; everything is written into `out_dir`, which belongs to the caller, also when
+    the task is ended half way. Of an animation the first frame is kept.
+    """
+    limits = Limits(smallest_side=smallest_side)
+    received = read(Path(received_path), limits)
+    picture = decode(received, formats, limits, bare=True, fit=WORKING_SIDE)
+    size = (picture.width, picture.height)
+    return _stored(Path(out_dir), picture, picture.data, received, image=picture.image, size=size)
+
+
+def _stored(
+    folder: Path,
+    picture: Picture,
+    data: bytes,
+    received: bytes,
+    *,
+    image: pyvips.Image,
+    size: tuple[int, int],
+    packet: bytes | None = None,
+    trimmed: bool = False,
+) -> dict[str, Any]:
+    """Write the file `data` and the renditions of its pixels into `folder`; answer as `facts.StoredPicture`.
+
+    `size` is that of the whole picture, of which `image` is the working size.
+    """
+    steps = list(renditions.chain(image, widths_in_store(image.width, size[0])))
     answer = StoredPicture(
-        facts=_facts(picture, image, data),
+        facts=_facts(picture, *size, data),
         file=_write(folder / f"file.{picture.format.extension}", data),
         received_sha256=_sha256(received),
         received_bytes=len(received),
@@ -86,7 +124,7 @@ def store_generated(
 
 def rendition(path: str, out_dir: str, width: int) -> dict[str, Any]:
     """Make the rendition of `path` that is `width` wide at most, with its XMP: {"rendition": Rendition}."""
-    picture = decode(read(Path(path), Limits()))
+    picture = decode(read(Path(path), Limits()), fit=WORKING_SIDE)
     (step,) = renditions.chain(picture.image, (width,))
     packet = picture.format.container.read_xmp(picture.data)
     return {"rendition": asdict(_write_rendition(Path(out_dir), step, packet))}
@@ -111,17 +149,17 @@ def convert(path: str, out_dir: str, format: str, max_width: int | None = None) 
     return {"converted": asdict(converted)}
 
 
-def _facts(picture: Picture, image: pyvips.Image, data: bytes) -> PictureFacts:
-    """Return the facts of `image` as it lies in `data`."""
+def _facts(picture: Picture, width: int, height: int, data: bytes) -> PictureFacts:
+    """Return the facts of `picture`, `width` by `height`, as it lies in `data`."""
     return PictureFacts(
         format=picture.format.name,
         mime_type=picture.format.mime_type,
         extension=picture.format.extension,
-        width=image.width,
-        height=image.height,
+        width=width,
+        height=height,
         bytes=len(data),
         sha256=_sha256(data),
-        has_alpha=bool(image.hasalpha()),
+        has_alpha=bool(picture.image.hasalpha()),
         is_animated=picture.frames > 1,
         frames=picture.frames,
     )
@@ -145,6 +183,7 @@ def _sha256(data: bytes) -> str:
 TASKS: dict[str, Callable[..., dict[str, Any]]] = {
     "inspect": inspect,
     "store_generated": store_generated,
+    "store_upload": store_upload,
     "rendition": rendition,
     "convert": convert,
 }

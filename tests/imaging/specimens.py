@@ -8,11 +8,14 @@ import zipfile
 import zlib
 from typing import Any
 
+import pillow_heif
 from PIL import Image
 
 from imagegen.imaging.containers import png
 
-PILLOW = {"png": "PNG", "jpeg": "JPEG", "webp": "WEBP", "gif": "GIF", "avif": "AVIF"}
+pillow_heif.register_heif_opener()
+
+PILLOW = {"png": "PNG", "jpeg": "JPEG", "webp": "WEBP", "gif": "GIF", "avif": "AVIF", "heic": "HEIF"}
 
 
 def scene(width: int = 96, height: int = 64, mode: str = "RGB") -> Image.Image:

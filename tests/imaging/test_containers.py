@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import io
+import struct
 from contextlib import suppress
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageCms, ImageOps
 
-from imagegen.imaging.containers import jpeg, png, webp
+from imagegen.imaging.containers import exif, jpeg, png, webp
 from imagegen.imaging.containers.base import Malformed
 from imagegen.imaging.formats import FORMATS, recognise
 from imagegen.imaging.provenance import DigitalSourceType, Provenance, packet
@@ -37,6 +38,10 @@ SAMPLES: dict[str, bytes] = {
     "avif": specimens.encoded("avif"),
     "avif-alpha": specimens.encoded("avif", specimens.scene(mode="RGBA")),
     "avif-xmp": specimens.encoded("avif", xmp=b"<old/>"),
+    "heic": specimens.encoded("heic"),
+    "heic-alpha": specimens.encoded("heic", specimens.scene(mode="RGBA")),
+    "heic-xmp": specimens.encoded("heic", xmp=b"<old/>"),
+    "heic-tiles": specimens.encoded("heic", specimens.scene(300, 200), tile_size=128),
 }
 
 
@@ -183,3 +188,79 @@ def test_jfif_and_exif_stay_in_front() -> None:
 def test_lossless_webp_is_told_from_lossy() -> None:
     assert webp.is_lossless(SAMPLES["webp-lossless"])
     assert not webp.is_lossless(SAMPLES["webp"])
+
+
+SECRET = b"SECRETWORD"
+
+
+def talkative(format: str, **more: object) -> bytes:
+    """A picture that says in all ways of its format where it was made, and by whom."""
+    words = Image.Exif()
+    words[0x0112] = 6
+    words[0x010E] = SECRET.decode()
+    words.get_ifd(0x8825).update({1: "N", 2: (52.0, 31.0, 12.0), 29: "2026:11:21"})
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    options = {"exif": words.tobytes(), "xmp": b"<x>%s</x>" % SECRET, "icc_profile": profile, "comment": SECRET}
+    return specimens.encoded(format, **options, **more)
+
+
+TALKATIVE = {format: talkative(format) for format in ("png", "jpeg", "webp", "avif", "heic")} | {
+    "gif": specimens.encoded("gif", comment=SECRET)
+}
+
+
+def bared(name: str, data: bytes, *, profile: bool = True) -> bytes:
+    container = FORMATS[name.split("-")[0]].container
+    whole = container.parse(data).data
+    return container.bare(whole, orientation=exif.orientation_of(container.read_exif(whole)), profile=profile)
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_bare_file_has_the_first_frame_pixel_for_pixel(name: str) -> None:
+    data = bared(name, SAMPLES[name])
+    assert pixels(data) == pixels(SAMPLES[name])[:1]
+    assert bared(name, data) == data
+    whole = FORMATS[name.split("-")[0]].container.parse(data)
+    assert (whole.data, whole.frames) == (data, 1)
+
+
+@pytest.mark.parametrize("name", TALKATIVE)
+def test_a_bare_file_says_nothing_but_how_the_picture_is_turned_and_what_its_colours_are(name: str) -> None:
+    told, data = TALKATIVE[name], bared(name, TALKATIVE[name])
+    assert SECRET in told
+    assert SECRET not in data
+    assert FORMATS[name].container.read_xmp(data) is None
+    with Image.open(io.BytesIO(told)) as before, Image.open(io.BytesIO(data)) as after:
+        assert after.info.get("icc_profile") == before.info.get("icc_profile")
+        assert dict(after.getexif()) in ({0x0112: 6}, {0x0112: 1}, {})
+        assert ImageOps.exif_transpose(after).tobytes() == ImageOps.exif_transpose(before).tobytes()
+
+
+@pytest.mark.parametrize("name", [name for name in TALKATIVE if name != "gif"])
+def test_a_profile_that_is_none_goes_too(name: str) -> None:
+    with Image.open(io.BytesIO(bared(name, TALKATIVE[name], profile=False))) as image:
+        assert image.info.get("icc_profile") is None
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize(("said", "understood"), [(1, 1), (6, 6), (8, 8), (0, 1), (9, 1), (65535, 1)])
+def test_an_orientation_without_sense_is_upright(order: str, said: int, understood: int) -> None:
+    mark = b"II*\0" if order == "<" else b"MM\0*"
+    tiff = mark + struct.pack(order + "IHHHIHHI", 8, 1, 0x0112, 3, 1, said, 0, 0)
+    assert exif.orientation_of(tiff) == understood
+    assert all(exif.orientation_of(tiff[:length]) == 1 for length in range(20))
+
+
+@given(st.binary(max_size=80))
+def test_any_exif_has_an_orientation(tiff: bytes) -> None:
+    assert 1 <= exif.orientation_of(b"II*\0" + tiff) <= 8
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.sampled_from(sorted(SAMPLES)), st.integers(0), st.binary(min_size=1, max_size=8))
+def test_baring_changed_bytes_never_breaks(name: str, at: int, change: bytes) -> None:
+    data = bytearray(SAMPLES[name])
+    at %= len(data)
+    data[at : at + len(change)] = change
+    with suppress(Malformed):
+        assert len(bared(name, bytes(data))) < len(data) + 100

@@ -29,3 +29,13 @@ class Container(Protocol):
 
     def read_xmp(self, data: bytes) -> bytes | None:
         """Return the XMP packet in parsed `data`, or None."""
+
+    def read_exif(self, data: bytes) -> bytes | None:
+        """Return what says in parsed `data` how the picture is turned, as a TIFF file; None if nothing does."""
+
+    def bare(self, data: bytes, *, orientation: int, profile: bool) -> bytes:
+        """Return parsed `data` with its first frame, the same compressed pixels, and no word about them.
+
+        What is not known to be needed for showing the picture goes. `orientation` (1 to 8, as in Exif) is written
+        anew; the colour profile stays if `profile` says that it is one.
+        """

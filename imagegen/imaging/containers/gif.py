@@ -11,6 +11,7 @@ _XMP_HEAD = b"\x21\xff\x0bXMP DataXMP"
 _MAGIC_TRAILER = b"\x01" + bytes(range(255, -1, -1)) + b"\x00"
 """Leads a reader that takes the packet for sub-blocks to their end, wherever it lands (XMP part 3, 1.1.2)."""
 _EXTENSION, _IMAGE, _TRAILER = 0x21, 0x2C, 0x3B
+_GRAPHIC_CONTROL = b"\x21\xf9"
 
 
 class Block(NamedTuple):
@@ -81,3 +82,22 @@ def read_xmp(data: bytes) -> bytes | None:
         if data.startswith(_XMP_HEAD, block.start):
             return data[block.start + len(_XMP_HEAD) : block.end - len(_MAGIC_TRAILER)]
     return None
+
+
+def read_exif(data: bytes) -> bytes | None:
+    """Return None: a GIF cannot say that it is turned."""
+    return None
+
+
+def bare(data: bytes, *, orientation: int, profile: bool) -> bytes:
+    """Return the first frame with its transparency and its colours."""
+    parts: list[bytes] = []
+    control = b""
+    for block in _blocks(data):
+        if not parts:
+            parts.append(data[: block.start])
+        if data.startswith(_GRAPHIC_CONTROL, block.start):
+            control = data[block.start : block.end]
+        if block.kind == _IMAGE:
+            return b"".join((*parts, control, data[block.start : block.end], b"\x3b"))
+    raise Malformed("no pixels")

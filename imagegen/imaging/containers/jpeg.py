@@ -6,6 +6,7 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from imagegen.imaging.containers import exif
 from imagegen.imaging.containers.base import Malformed, Structure
 
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
@@ -17,6 +18,12 @@ _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _INSIDE_SCAN = frozenset((0x00, 0xFF, *range(0xD0, 0xD8)))
 """What may follow 0xFF in a scan: a stuffed zero, a fill byte, a restart."""
 _LONGEST_SEGMENT = 65_533
+_JFIF, _PROFILE, _ADOBE = b"JFIF\0", b"ICC_PROFILE\0", b"Adobe"
+_APP2, _APP14 = 0xE2, 0xEE
+_ADOBE_LENGTH = 12
+"""Of the segment that says how colours are to be understood (Adobe TN 5116)."""
+_NEEDED = frozenset((*range(0xC0, 0xD0), *range(_EOI, 0xE0))) - {0xC8}
+"""Tables, frames and scans (T.81, table B.1); what is not among them only talks about the picture."""
 
 
 class Segment(NamedTuple):
@@ -116,3 +123,41 @@ def read_xmp(data: bytes) -> bytes | None:
         if _holds(data, segment, _XMP):
             return data[segment.body + 2 + len(_XMP) : segment.end]
     return None
+
+
+def read_exif(data: bytes) -> bytes | None:
+    """Return the first Exif segment's TIFF file."""
+    for segment in _segments(data):
+        if _holds(data, segment, _EXIF):
+            return data[segment.body + 2 + len(_EXIF) : segment.end]
+    return None
+
+
+def bare(data: bytes, *, orientation: int, profile: bool) -> bytes:
+    """Return `data` with JFIF's density, the orientation, the profile and the pixels."""
+    parts = [b"\xff\xd8"]
+    parts += (_app(_APP0, body) for body in _densities(data))
+    if orientation != exif.UPRIGHT:
+        parts.append(_app(_APP1, _EXIF + exif.only_orientation(orientation)))
+    for segment in _segments(data):
+        body = data[segment.body + 2 : segment.end]
+        if segment.marker in _NEEDED:
+            parts.append(bytes((0xFF, segment.marker)) + data[segment.body : segment.end])
+        elif segment.marker == _APP2 and profile and body.startswith(_PROFILE):
+            parts.append(_app(_APP2, body))
+        elif segment.marker == _APP14 and body.startswith(_ADOBE) and len(body) >= _ADOBE_LENGTH:
+            parts.append(_app(_APP14, body[:_ADOBE_LENGTH]))
+    return b"".join(parts)
+
+
+def _densities(data: bytes) -> Iterator[bytes]:
+    """Yield the body of the JFIF segment, if there is one, without a thumbnail."""
+    for segment in _segments(data):
+        body = data[segment.body + 2 : segment.end]
+        if segment.marker == _APP0 and body.startswith(_JFIF) and len(body) >= 14:
+            yield body[:12] + b"\0\0"
+            return
+
+
+def _app(marker: int, body: bytes) -> bytes:
+    return struct.pack(">BBH", 0xFF, marker, len(body) + 2) + body

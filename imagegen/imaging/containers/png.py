@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from imagegen.imaging.containers import exif
 from imagegen.imaging.containers.base import Malformed, Structure
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -14,6 +15,8 @@ MAX_INFLATED_TEXT = 8 << 20
 """All compressed text and profiles of one file together may grow to this many bytes."""
 _XMP_HEAD = b"XML:com.adobe.xmp\0\0\0\0\0"
 _KEYWORD_LIMIT = 80
+_NEEDED = frozenset(b"IHDR PLTE IDAT IEND tRNS gAMA cHRM sRGB sBIT cICP mDCV cLLI pHYs".split())
+"""Pixels and what their numbers mean; frames of an animation are not among it, so that the first one stays."""
 
 
 class Chunk(NamedTuple):
@@ -88,8 +91,7 @@ def _is_xmp(data: bytes, chunk: Chunk) -> bool:
 
 def with_xmp(data: bytes, packet: bytes) -> bytes:
     """Return `data` with `packet` in an iTXt chunk right behind IHDR."""
-    body = b"iTXt" + _XMP_HEAD + packet
-    new = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+    new = _chunk(b"iTXt", _XMP_HEAD + packet)
     parts = [SIGNATURE]
     for chunk in _chunks(data):
         if not _is_xmp(data, chunk):
@@ -105,3 +107,34 @@ def read_xmp(data: bytes) -> bytes | None:
         if _is_xmp(data, chunk) and data.startswith(_XMP_HEAD, chunk.start + 8):
             return data[chunk.start + 8 + len(_XMP_HEAD) : chunk.end - 4]
     return None
+
+
+def read_exif(data: bytes) -> bytes | None:
+    """Return the eXIf chunk's TIFF file."""
+    for chunk in _chunks(data):
+        if chunk.kind == b"eXIf":
+            return data[chunk.start + 8 : chunk.end - 4]
+    return None
+
+
+def bare(data: bytes, *, orientation: int, profile: bool) -> bytes:
+    """Return `data` with the chunks that pixels need; a turned picture gets an eXIf chunk right behind IHDR."""
+    parts = [SIGNATURE]
+    for chunk in _chunks(data):
+        if chunk.kind == b"iCCP" and profile:
+            parts.append(_chunk(b"iCCP", _unnamed(data[chunk.start + 8 : chunk.end - 4])))
+        elif chunk.kind in _NEEDED:
+            parts.append(data[chunk.start : chunk.end])
+        if chunk.kind == b"IHDR" and orientation != exif.UPRIGHT:
+            parts.append(_chunk(b"eXIf", exif.only_orientation(orientation)))
+    return b"".join(parts)
+
+
+def _unnamed(profile: bytes) -> bytes:
+    """Return the body of an iCCP chunk without what somebody called the profile."""
+    _name, end, rest = profile.partition(b"\0")
+    return b"ICC" + end + rest
+
+
+def _chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(body, zlib.crc32(kind)))

@@ -5,10 +5,13 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
+from imagegen.imaging.containers import exif
 from imagegen.imaging.containers.base import Malformed, Structure
 
-_ALPHA, _XMP_FLAG = 0x10, 0x04
+_PROFILE, _ALPHA, _EXIF, _XMP_FLAG, _ANIMATION = 0x20, 0x10, 0x08, 0x04, 0x02
 _PICTURES = (b"VP8 ", b"VP8L", b"ANMF")
+_PIXELS = (b"ALPH", b"VP8 ", b"VP8L")
+_FRAME_HEADER = 16
 
 
 class Chunk(NamedTuple):
@@ -25,14 +28,18 @@ def _chunks(data: bytes) -> tuple[list[Chunk], int]:
     end = 8 + struct.unpack_from("<I", data, 4)[0]
     if end > len(data):
         raise Malformed("cut")
-    chunks, at = [], 12
+    return _chunks_between(data, 12, end), end
+
+
+def _chunks_between(data: bytes, at: int, end: int) -> list[Chunk]:
+    chunks = []
     while at + 8 <= end:
         (length,) = struct.unpack_from("<I", data, at + 4)
         if at + 8 + length > end:
             raise Malformed("cut")
         chunks.append(Chunk(data[at : at + 4], data[at + 8 : at + 8 + length]))
         at += 8 + length + (length & 1)
-    return chunks, end
+    return chunks
 
 
 def parse(data: bytes) -> Structure:
@@ -58,11 +65,19 @@ def with_xmp(data: bytes, packet: bytes) -> bytes:
     header[0] |= _XMP_FLAG
     chunks[0] = Chunk(b"VP8X", bytes(header))
     chunks.append(Chunk(b"XMP ", packet))
-    body = b"WEBP" + b"".join(
+    return _file(chunks)
+
+
+def _file(chunks: list[Chunk]) -> bytes:
+    body = b"WEBP" + _written(chunks)
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def _written(chunks: list[Chunk]) -> bytes:
+    return b"".join(
         chunk.kind + struct.pack("<I", len(chunk.body)) + chunk.body + b"\0" * (len(chunk.body) & 1)
         for chunk in chunks
     )
-    return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
 def _extended_header(picture: Chunk) -> Chunk:
@@ -92,3 +107,43 @@ def _lossy_size(picture: Chunk) -> tuple[int, int, bool]:
 def read_xmp(data: bytes) -> bytes | None:
     """Return the packet of the XMP chunk."""
     return next((chunk.body for chunk in _chunks(data)[0] if chunk.kind == b"XMP "), None)
+
+
+def read_exif(data: bytes) -> bytes | None:
+    """Return the EXIF chunk's TIFF file; some writers put JPEG's head before it."""
+    found = next((chunk.body for chunk in _chunks(data)[0] if chunk.kind == b"EXIF"), None)
+    return found.removeprefix(b"Exif\0\0") if found else None
+
+
+def bare(data: bytes, *, orientation: int, profile: bool) -> bytes:
+    """Return `data` with the picture's chunks; of an animation the first frame, as an animation of one."""
+    found, _end = _chunks(data)
+    kinds = [chunk.kind for chunk in found]
+    if b"ANMF" in kinds:
+        frame = found[kinds.index(b"ANMF")].body
+        pixels = [chunk for chunk in found if chunk.kind == b"ANIM"][:1]
+        pixels.append(Chunk(b"ANMF", frame[:_FRAME_HEADER] + _written(_pixels(_in_frame(frame)))))
+    else:
+        pixels = _pixels(found)
+    profiles = [chunk for chunk in found if chunk.kind == b"ICCP"][:1] if profile else []
+    words = [] if orientation == exif.UPRIGHT else [Chunk(b"EXIF", exif.only_orientation(orientation))]
+    if found[0].kind != b"VP8X" and not words:
+        return _file(pixels)
+    header = found[0] if found[0].kind == b"VP8X" else _extended_header(pixels[0])
+    flags = header.body[0] & (_ALPHA | _ANIMATION) | (_PROFILE if profiles else 0) | (_EXIF if words else 0)
+    return _file([Chunk(b"VP8X", bytes((flags, 0, 0, 0)) + header.body[4:10]), *profiles, *pixels, *words])
+
+
+def _in_frame(frame: bytes) -> list[Chunk]:
+    return _chunks_between(frame, _FRAME_HEADER, len(frame))
+
+
+def _pixels(chunks: list[Chunk]) -> list[Chunk]:
+    """Return the (first) picture's chunks; Malformed if there is none."""
+    pixels = []
+    for chunk in chunks:
+        if chunk.kind in _PIXELS:
+            pixels.append(chunk)
+            if chunk.kind != b"ALPH":
+                return pixels
+    raise Malformed("no pixels")
