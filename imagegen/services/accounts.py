@@ -135,17 +135,18 @@ def membership_of(*, user_id: int, organisation_id: int | None) -> Membership | 
     return row
 
 
-def still_in(*, user_id: int, organisation_id: int, session_id: int | None) -> bool:
-    """Tell whether the person is still in the organisation, and signed in if a session is named."""
+def role_now(*, user_id: int, organisation_id: int, session_id: int | None) -> str | None:
+    """Return the person's role in the organisation; None if they left it, or the session that is named has ended."""
     query = (
-        select(Membership.id)
+        select(Membership.role)
         .join(User, User.id == Membership.user_id)
         .where(Membership.user_id == user_id, Membership.organisation_id == organisation_id, User.enabled)
     )
     if session_id is not None:
         alive = exists().where(Session.id == session_id, Session.user_id == user_id, Session.expires_at > now())
         query = query.where(alive)
-    return db.session.scalar(query) is not None
+    role: str | None = db.session.scalar(query)
+    return role
 
 
 @dataclass(frozen=True)

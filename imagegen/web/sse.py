@@ -27,7 +27,7 @@ from imagegen.extensions import EVENTS_CHANNEL, db, runtime
 from imagegen.models import ApiToken, Event, Job, organisation_scope
 from imagegen.models.states import JOB_ENDS
 from imagegen.services import accounts, jobs
-from imagegen.services.rights import Right
+from imagegen.services.rights import Right, rights_of
 from imagegen.web import live, readers
 from imagegen.web.auth import identity
 
@@ -377,12 +377,18 @@ def _read(here: Hub, stream: Stream, missed: list[bytes]) -> Iterator[bytes]:
 
 
 def _may_listen(app: Flask, stream: Stream) -> bool:
-    """Tell whether session or token still open something, and the person is still in the organisation."""
+    """Tell whether session or token still open something, and the person is in the organisation as they were.
+
+    A page that was drawn for another role offers what is refused now, or hides what is not: it has to load anew.
+    """
     with app.app_context():
         try:
-            token = db.session.get(ApiToken, stream.token_id) if stream.token_id is not None else None
-            return (stream.token_id is None or (token is not None and token.alive)) and accounts.still_in(
+            role = accounts.role_now(
                 user_id=stream.user_id, organisation_id=stream.organisation_id, session_id=stream.session_id
             )
+            if stream.token_id is None:
+                return role is not None and rights_of(role) == stream.rights
+            token = db.session.get(ApiToken, stream.token_id)
+            return role is not None and token is not None and token.alive
         finally:
             db.session.remove()

@@ -34,7 +34,7 @@ def test_signing_in_anew_ends_the_streams_of_the_session_before(server: Server, 
     assert [one.data for one in listener.until_bye()] == ["signed_out"]
 
 
-@pytest.mark.parametrize("lost", ["membership", "account", "session elsewhere"])
+@pytest.mark.parametrize("lost", ["membership", "account", "session elsewhere", "role"])
 def test_whoever_loses_the_right_to_listen_hears_no_more(
     server: Server, ann: Person, monkeypatch: pytest.MonkeyPatch, lost: str
 ) -> None:
@@ -43,6 +43,8 @@ def test_whoever_loses_the_right_to_listen_hears_no_more(
     with unit_of_work() as uow:
         if lost == "membership":
             uow.execute(delete(Membership).where(Membership.user_id == ann.user.id))
+        elif lost == "role":
+            uow.execute(update(Membership).where(Membership.user_id == ann.user.id).values(role="viewer"))
         elif lost == "account":
             uow.execute(update(User).where(User.id == ann.user.id).values(enabled=False))
         else:
