@@ -18,7 +18,7 @@ from imagegen.providers.price_book import FILE, PriceBook
 from imagegen.providers.registry import ProviderRegistry
 from imagegen.settings import PROJECT_ROOT, Settings
 from imagegen.storage.registry import create_storage
-from imagegen.web import assets, auth, errors, filters, headers, language, logs, nul, serving, sse
+from imagegen.web import assets, auth, errors, filters, headers, incoming, language, logs, nul, serving, sse
 
 __all__ = ["create_app", "models"]
 
@@ -115,6 +115,7 @@ def _configure_pages(app: Flask, settings: Settings) -> None:
     filters.init_app(app)
     errors.init_app(app)
     nul.init_app(app)
+    incoming.init_app(app)
     sse.init_app(app)
     serving.init_app(app)
 

@@ -84,7 +84,16 @@ def test_every_example_is_one(document: dict[str, Any]) -> None:
 CHANGES = {
     *("generateImages", "cancelJob", "retryJob", "deleteJob"),
     *("createSchedule", "changeSchedule", "deleteSchedule"),
-    *("changeImage", "deleteImage", "restoreImage", "renameTag", "deleteTag", "saveSearch", "deleteSearch"),
+    *(
+        "changeImage",
+        "deleteImage",
+        "restoreImage",
+        "uploadImage",
+        "renameTag",
+        "deleteTag",
+        "saveSearch",
+        "deleteSearch",
+    ),
     *("createCollection", "renameCollection", "deleteCollection", "addToCollection", "removeFromCollection"),
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from io import BytesIO
 from typing import Any
 
 import pytest
@@ -110,7 +111,9 @@ class Caller:
         return {endpoint: self._outcome(endpoint, call, things) for endpoint, call in calls.items()}
 
     def _outcome(self, endpoint: str, call: Call, things: dict[str, str]) -> str:
-        form = {name: value.format(**things) for name, value in call.form.items()}
+        form: dict[str, Any] = {name: value.format(**things) for name, value in call.form.items()}
+        if call.file is not None:
+            form["file"] = (BytesIO(call.file), "waves.png")
         method = self._methods[endpoint]
         if method == "GET" or call.json is not None:
             form = {}

@@ -7,6 +7,7 @@ import unicodedata
 from dataclasses import dataclass, field
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from imagegen.extensions import db, runtime
 from imagegen.models import Image, Job, Shot, UnitOfWork
@@ -27,7 +28,7 @@ class StoredFiles:
     sha256: str
     received_sha256: str
     file_key: str
-    received_key: str
+    received_key: str | None
     renditions: list[dict[str, int]] = field(default_factory=list)
     placeholder: str = ""
     colours: list[str] = field(default_factory=list)
@@ -70,15 +71,15 @@ def arrive(uow: UnitOfWork, image: Image) -> None:
         usage.use(uow, kind=usage.VERSION, reference=image.public_id, image_ids=[image.parent_id])
 
 
-def find_duplicate(sha256: str, *, trashed: bool = False) -> Image | None:
+def find_duplicate(sha256: str, *, trashed: bool = False, within: Session | None = None) -> Image | None:
     """Return the earliest picture of the organisation in scope whose file or received bytes have this hash.
 
     The same bytes uploaded again are not a second picture: the first is shown instead, and said so. With
-    `trashed` one that lies in the trash counts too.
+    `trashed` one that lies in the trash counts too. `within` a unit of work it is looked for in there.
     """
     for column in (Image.received_sha256, Image.sha256):
         query = select(Image).where(column == sha256).order_by(Image.id).limit(1)
-        found = db.session.scalar(query if trashed else query.where(Image.deleted_at.is_(None)))
+        found = (within or db.session()).scalar(query if trashed else query.where(Image.deleted_at.is_(None)))
         if found is not None:
             return found
     return None
