@@ -12,6 +12,9 @@ enhance();
 refresh.run();
 since.run();
 
+// A row of tabs may be wider than the window.
+for (const tab of document.querySelectorAll(".filters [aria-current]")) tab.scrollIntoView({ block: "nearest", inline: "center" });
+
 document.addEventListener("click", async (event) => {
   const at = (selector) => event.target.closest?.(selector);
   const plain = !(event.ctrlKey || event.metaKey || event.shiftKey || event.altKey);
