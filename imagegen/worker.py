@@ -16,6 +16,7 @@ from imagegen.engine import dispatch
 from imagegen.engine import tasks as tasks  # imported before the fork: a task starts in 7 ms instead of 440
 from imagegen.engine.rehearsal import rehearse
 from imagegen.extensions import connect_redis, db, runtime
+from imagegen.services import provider_keys
 from imagegen.settings import Settings, SettingsError
 
 
@@ -48,7 +49,7 @@ def main() -> int:
         return 2
     app = create_app(settings)
     with app.app_context(), runtime.pool:
-        runtime.providers.prepare()
+        provider_keys.offered_to_anybody().prepare()
         rehearse()
         queue = dispatch.queue()
         # RQ waits minutes for a wake-up, so it raises its client's time-out: it gets a client that is its alone.

@@ -99,7 +99,7 @@ class ProviderRegistry:
     def prepare(self) -> None:
         """Have every usable provider load what a call needs; a worker calls this once, before it forks."""
         for provider in self._providers.values():
-            if provider.available().ok:
+            if self.available(provider).ok:
                 provider.prepare()
 
     def close(self) -> None:

@@ -91,6 +91,12 @@ def _about(organisation_id: int, provider: str) -> str:
     return f"provider key {organisation_id} {provider}"
 
 
+def offered_to_anybody() -> ProviderRegistry:
+    """Return the providers that some organisation can use; for who works for all of them."""
+    with system_scope():
+        return runtime.providers.for_keys(frozenset(db.session.scalars(select(ProviderKey.provider).distinct())))
+
+
 def offered(organisation_id: int | None = None) -> ProviderRegistry:
     """Return the providers as an organisation can use them: with its own keys, else with the installation's.
 

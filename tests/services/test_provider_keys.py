@@ -314,3 +314,12 @@ def test_the_command_says_which_keys_are_lost_and_leaves_them(by: Actor, app: Fl
     assert result.exit_code == 1 and "1 cannot be opened" in result.output
     with_keys(app, monkeypatch, ENCRYPTION_KEY)
     assert key_of(by.organisation_id) == CANARY
+
+
+def test_a_worker_prepares_what_some_organisation_has_a_key_to(by: Actor):
+    openai, _ = runtime.providers.find("openai")
+    assert not provider_keys.offered_to_anybody().available(openai).ok
+
+    enter(by)
+
+    assert provider_keys.offered_to_anybody().available(openai).ok
