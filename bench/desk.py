@@ -110,9 +110,10 @@ class Desk:
         raise AssertionError("the job's stream ended before the job")
 
     def cancel(self, order: Order) -> None:
-        """Take a job back, and wait until the last of its calls has come home."""
-        url = f"{self.studio.url}/api/v1/jobs/{order.job_id}/cancel"
-        self._session.post(url, timeout=30).raise_for_status()
+        """Take back what is left of a job, and wait until the last of its calls has come home."""
+        answer = self._session.post(f"{self.studio.url}/api/v1/jobs/{order.job_id}/cancel", timeout=30)
+        if answer.status_code != 409:  # it has ended
+            answer.raise_for_status()
         self._end_of(order)
 
     def running(self, order: Order) -> int:

@@ -1,0 +1,245 @@
+"""Open pages on one web process: how soon they hear, what each takes, and how it goes for other pages meanwhile.
+
+Half of the people look at their own jobs, half at everybody's in another organisation. An event is a row of a real
+unit of work, and its time begins with the announcement of its commit. `BENCH_STREAMS` (`1,1000`) chooses other
+numbers.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import psutil
+from flask import Flask
+
+from bench.crowd import Crowd
+from bench.desk import inside
+from bench.reading import reading
+from bench.table import Baseline, Row, median, percentile
+from bench.usage import family, resident_bytes
+from imagegen.core.clock import now
+from imagegen.core.secrets import digest, new_secret
+from imagegen.engine import control
+from imagegen.models import (
+    Job,
+    Membership,
+    Organisation,
+    Session,
+    UnitOfWork,
+    User,
+    organisation_scope,
+    system_scope,
+    writes,
+)
+from imagegen.services import events, generation
+from imagegen.services.generation import GenerationRequest
+from imagegen.settings import PROJECT_ROOT
+from imagegen.web import sse
+from imagegen.web.auth import SECRET
+from tests.running_studio import Studio, eventually
+
+COUNTS = tuple(int(count) for count in os.environ.get("BENCH_STREAMS", "1,1000,5000").split(","))
+EVENTS = 200
+TO_MANY = 20
+READERS, EVERY = 4, 0.2
+PAGE = "/jobs"
+LIMITED = 1000
+ONE_MS, PAGE_MS, STREAM_KB = 10.0, 25.0, 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What was seen with so many streams open; times in milliseconds, memory in bytes."""
+
+    streams: int
+    alone: list[float]
+    everybody: list[float]
+    pages: list[float]
+    memory: int
+
+
+def run() -> list[Row]:
+    """Return the rows of each number of streams, against one stream alone, and streams that can do nothing."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    bare = _bare_bytes(min(LIMITED, max(COUNTS)))
+    with tempfile.TemporaryDirectory(prefix="igs-") as name:
+        environment = {"STUDIO_ADMIN_EMAIL": "bench@example.org", "STUDIO_ADMIN_PASSWORD": "a long enough password"}
+        with (
+            Studio(Path(name), WORKERS="1", **environment) as studio,
+            inside(studio) as app,
+            Crowd("127.0.0.1", studio.port) as crowd,
+        ):
+            hall = Hall(studio, app, crowd)
+            found = [hall.measure(count) for count in COUNTS]
+    return [row for measured in found for row in _rows(measured, found[0], bare)]
+
+
+def _rows(measured: Measured, first: Measured, bare: float) -> Iterator[Row]:
+    count, limited = f"{measured.streams:,}", measured.streams == LIMITED
+    for name, share in (("median", 0.5), ("p99", 0.99)):
+        alone = Baseline(f"{first.streams} open, {name}", percentile(first.alone, share))
+        limit = ONE_MS if limited and share > 0.5 else None
+        yield Row(f"{count} open: event to one, {name}", percentile(measured.alone, share), "ms", alone, limit)
+    if measured.everybody:
+        alone = Baseline(f"{first.streams} open, median", median(first.alone))
+        yield Row(f"{count} open: event to half, p99", percentile(measured.everybody, 0.99), "ms", alone)
+    pages = Baseline(f"{first.streams} open, p99", percentile(first.pages, 0.99))
+    limit = PAGE_MS if limited else None
+    yield Row(f"{count} open: pages meanwhile, median", median(measured.pages), "ms", pages)
+    yield Row(f"{count} open: pages meanwhile, p99", percentile(measured.pages, 0.99), "ms", pages, limit)
+    if measured.streams > first.streams:
+        each = (measured.memory - first.memory) / (measured.streams - first.streams) / 1000
+        baseline = Baseline("gunicorn with gevent, bare", bare / 1000)
+        yield Row(f"{count} open: memory of each", each, "kB", baseline, STREAM_KB if limited else None)
+
+
+class Hall:
+    """A studio full of people who look at their screens."""
+
+    def __init__(self, studio: Studio, app: Flask, crowd: Crowd) -> None:
+        self._studio = studio
+        self._app = app
+        self._crowd = crowd
+        self._feeds, self._lists = _organisation("Feeds"), _organisation("Lists")
+        self._open = 0
+        listener = self._person(self._feeds)
+        reader = self._person(self._lists)
+        self._reader = self._cookie(reader)
+        self._own, self._of_all = _job(self._feeds, listener[0]), _job(self._lists, reader[0])
+        # The first is the only one who hears of their job, however many others come.
+        self._seats: Iterator[tuple[str, str]] = self._more_seats(listener)
+        self._warm_up()
+
+    def _warm_up(self) -> None:
+        with reading("127.0.0.1", self._studio.port, PAGE, self._reader, readers=1, every=0.05):
+            time.sleep(2)
+
+    def _more_seats(self, first: tuple[int, str]) -> Iterator[tuple[str, str]]:
+        yield "/jobs/stream", self._cookie(first)
+        while True:
+            places = ((self._lists, "/jobs/stream?list=all"), (self._feeds, "/jobs/stream"))
+            people = [(self._cookie(self._person(place)), path) for place, path in places]
+            for _ in range(sse.MOST_STREAMS_A_PERSON):
+                yield from ((path, cookie) for cookie, path in people)
+
+    def _person(self, organisation_id: int) -> tuple[int, str]:
+        secret = new_secret()
+        return _signed_in(organisation_id=organisation_id, secret=secret), secret
+
+    def _cookie(self, person: tuple[int, str]) -> str:
+        serializer = self._app.session_interface.get_signing_serializer(self._app)  # type: ignore[attr-defined]
+        return f"{self._app.config['SESSION_COOKIE_NAME']}={serializer.dumps({SECRET: person[1]})}"
+
+    def measure(self, count: int) -> Measured:
+        """Open streams until there are `count`, and see what happens."""
+        seats = [next(self._seats) for _ in range(count - self._open)]
+        self._open = self._crowd.open(seats)
+        assert self._open == count
+        memory = resident_bytes(self._studio.processes("imagegen-web"))
+        self._crowd.take()
+        alone = self._delays(self._own, 1, EVENTS, apart=0.02)
+        with reading("127.0.0.1", self._studio.port, PAGE, self._reader, readers=READERS, every=EVERY) as pages:
+            everybody = self._delays(self._of_all, count // 2, TO_MANY, apart=0.5)
+        return Measured(count, alone, everybody, pages, memory)
+
+    def _delays(self, job_id: int, listeners: int, rounds: int, *, apart: float) -> list[float]:
+        """Return how long each of `listeners` took to hear of each of some events."""
+        delays: list[float] = []
+        for _ in range(rounds):
+            announced_at = _stir(job_id=job_id)
+            heard: list[tuple[int, float]] = []
+
+            def all_heard(heard: list[tuple[int, float]] = heard) -> bool:
+                heard += self._crowd.take()
+                return len(heard) >= listeners
+
+            time.sleep(apart)
+            eventually(all_heard)
+            assert len(heard) == listeners, "somebody heard what was not for them"
+            delays += [1000 * (moment - announced_at) for _, moment in heard]
+        return delays
+
+
+@writes
+def _organisation(uow: UnitOfWork, name: str) -> int:
+    place = Organisation(name=name)
+    uow.add(place)
+    uow.flush()
+    return place.id
+
+
+@writes
+def _signed_in(uow: UnitOfWork, *, organisation_id: int, secret: str) -> int:
+    """Add a person with a session, whose cookie carries `secret`."""
+    user = User(email=f"{digest(secret)[:20]}@example.org", name="Somebody", password_hash="unusable")
+    user.memberships.append(Membership(organisation_id=organisation_id, role="editor"))
+    uow.add(user)
+    uow.flush()
+    uow.add(
+        Session(
+            secret_hash=digest(secret),
+            user_id=user.id,
+            organisation_id=organisation_id,
+            expires_at=now() + timedelta(hours=1),
+        )
+    )
+    return user.id
+
+
+def _job(organisation_id: int, user_id: int) -> int:
+    """Add a job on which nothing will be done."""
+    with organisation_scope(organisation_id):
+        request = GenerationRequest(prompt="a lighthouse in fog", provider="local")
+        job = generation.create_job(
+            organisation_id=organisation_id, user_id=user_id, request=request, plan=generation.plan(request)
+        )
+        control.pause(job.public_id)
+    return job.id
+
+
+def _stir(*, job_id: int) -> float:
+    """Write an event of a job, and return when its commit was through and was about to be announced."""
+    moments: list[float] = []
+    with system_scope():
+        _record(job_id=job_id, moments=moments)
+    return moments[-1]
+
+
+@writes
+def _record(uow: UnitOfWork, *, job_id: int, moments: list[float]) -> None:
+    uow.after_commit(lambda: moments.append(time.monotonic()))  # before the announcement, which comes last
+    events.record(uow, job=uow.get_one(Job, job_id), type="job.moved")
+
+
+def _bare_bytes(streams: int) -> float:
+    """Return the memory of one of so many streams that nothing is ever sent on."""
+    with _bare_server() as (process, port), Crowd("127.0.0.1", port) as crowd:
+        crowd.open([("/", "")])
+        before = resident_bytes(family(process))
+        crowd.open([("/", "")] * streams)
+        return (resident_bytes(family(process)) - before) / streams
+
+
+@contextmanager
+def _bare_server() -> Iterator[tuple[psutil.Process, int]]:
+    with socket.create_server(("127.0.0.1", 0), backlog=2048) as listener:
+        command = [sys.executable, "-m", "gunicorn", "--worker-class", "gevent", "--worker-connections", "10000"]
+        command += ["--log-level", "warning", "--bind", f"fd://{listener.fileno()}", "bench.bare_streams:app"]
+        process = subprocess.Popen(command, cwd=PROJECT_ROOT, pass_fds=[listener.fileno()])
+        try:
+            yield psutil.Process(process.pid), listener.getsockname()[1]
+        finally:
+            process.terminate()
+            process.wait()
