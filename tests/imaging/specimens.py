@@ -50,9 +50,9 @@ def png_of(width: int, height: int, *, depth: int = 8, colour: int = 2, rows: bo
     return png.SIGNATURE + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
 
 
-def png_with(*chunks: bytes, behind_pixels: bool = False) -> bytes:
+def png_with(*chunks: bytes, behind_pixels: bool = False, image: Image.Image | None = None) -> bytes:
     """A good PNG with `chunks` put in front of its pixels, or behind them."""
-    data = encoded("png")
+    data = encoded("png", image)
     at = len(data) - 12 if behind_pixels else data.index(b"IDAT") - 4
     return data[:at] + b"".join(chunks) + data[at:]
 
