@@ -29,6 +29,8 @@ log = structlog.get_logger(__name__)
 LAST_WORDS_SECONDS = 4.0
 """For so long the process waits for its duties after it was told to stop. What it leaves, the next one takes up."""
 
+WAKING_SECONDS = 1.0
+
 ASKED_FOR_SECONDS = 2.0
 """How often somebody's wish to clean up is looked for: they look at the page."""
 
@@ -59,7 +61,9 @@ def run(app: Flask, duties: Sequence[Duty], stopping: threading.Event) -> None:
     ]
     for thread in threads:
         thread.start()
-    stopping.wait()
+    # Not for ever at once: a signal that another thread took (after the process was frozen) is heard on waking up.
+    while not stopping.wait(WAKING_SECONDS):
+        pass
     until = time.monotonic() + LAST_WORDS_SECONDS
     for thread in threads:
         thread.join(max(0.0, until - time.monotonic()))
