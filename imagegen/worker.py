@@ -7,15 +7,18 @@ import signal
 import sys
 
 import setproctitle
+import structlog
 from redis import RedisError
 from rq import Queue, Worker
 from rq.job import Job
+from sqlalchemy.exc import SQLAlchemyError
 
 from imagegen.app import create_app
-from imagegen.engine import dispatch
+from imagegen.engine import attempts, dispatch, journal
 from imagegen.engine import tasks as tasks  # imported before the fork: a task starts in 7 ms instead of 440
 from imagegen.engine.rehearsal import rehearse
 from imagegen.extensions import connect_redis, db, runtime
+from imagegen.models import system_scope
 from imagegen.services import provider_keys
 from imagegen.settings import Settings, SettingsError
 
@@ -30,6 +33,10 @@ class AppWorker(Worker):
         db.engine.dispose()
         super().fork_work_horse(job, queue)
 
+    def handle_work_horse_killed(self, *_: object) -> None:
+        """Put away what a task that died had been told by providers."""
+        adopt()
+
     def handle_warm_shutdown_request(self) -> None:
         """Pass a polite stop on to the running task, which then claims nothing more and ends in seconds."""
         if self.horse_pid:
@@ -37,6 +44,17 @@ class AppWorker(Worker):
 
     def procline(self, message: str) -> None:
         """Keep one recognisable title, instead of RQ's account of what it does."""
+
+
+def adopt() -> None:
+    """Put away the answers that processes of this host left behind when they died."""
+    try:
+        with system_scope():
+            journal.adopt(attempts.put_away)
+    except (OSError, SQLAlchemyError) as error:
+        structlog.get_logger(__name__).warning("worker.not_adopted", error=str(error))
+    finally:
+        db.session.remove()
 
 
 def main() -> int:
@@ -51,6 +69,7 @@ def main() -> int:
     with app.app_context(), runtime.pool:
         provider_keys.offered_to_anybody().prepare()
         rehearse()
+        adopt()
         queue = dispatch.queue()
         # RQ waits minutes for a wake-up, so it raises its client's time-out: it gets a client that is its alone.
         worker = AppWorker([queue], connection=connect_redis(settings.redis_url), serializer=queue.serializer)

@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 
 from imagegen.core.errors import ErrorKind
 from imagegen.core.text import N_
-from imagegen.engine import limits, pictures, receipts, retries, stand_ins, states
+from imagegen.engine import journal, limits, pictures, receipts, retries, stand_ins, states
 from imagegen.engine.claims import Claim
 from imagegen.engine.patience import patiently
 from imagegen.engine.stand_ins import StandIn
@@ -93,6 +93,12 @@ def _mark_sent(uow: UnitOfWork, claim: Claim) -> bool:
 
 
 def store(claim: Claim, result: ImageResult) -> None:
+    """Put away what the provider has answered, so that no death of this process loses it."""
+    with journal.kept(claim, result):
+        put_away(claim, result)
+
+
+def put_away(claim: Claim, result: ImageResult) -> None:
     """Check and keep the picture of `result`, then settle: image, money, state and event in one transaction."""
     answered_at = time.monotonic()
     payload = result.images[0]
