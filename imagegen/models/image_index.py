@@ -3,8 +3,7 @@
 Everything a person can narrow the library by is a *term*: a word of the picture's name or prompt, its kind, a tag,
 its organisation. One index holds them all, so that any combination is an intersection of sorted lists and costs about
 as much as its rarest part, however large the library is. On SQLite that is FTS5 with trigrams, on PostgreSQL a GIN
-index over a stored tsvector that has each word's endings too, so that parts of words are prefixes of terms: neither
-needs an extension that a server may not have.
+index over a stored tsvector of the same trigrams: neither needs an extension that a server may not have.
 """
 
 from __future__ import annotations
@@ -23,8 +22,6 @@ from imagegen.models.columns import BigId
 from imagegen.models.scope import OrganisationOwned
 
 FTS_TABLE = "image_index_fts"
-LONGEST_TERM = 24
-"""Characters of a word that PostgreSQL's index tells apart; the rest is compared with the row's text."""
 
 _MARK = "~"
 _START = "^"
@@ -108,10 +105,18 @@ def quoted(term: str) -> str:
     return "'" + term.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
+def trigrams(word: str) -> Iterable[str]:
+    """Yield all three letters of `word` that stand in a row; nothing for a shorter one."""
+    return (word[at : at + 3] for at in range(len(word) - 2))
+
+
 def _parts(words: str) -> Iterable[str]:
-    """Yield the beginnings of each word and its endings: whatever part is looked for, one ending begins with it."""
+    """Yield the beginnings of each word, and its trigrams.
+
+    What has all trigrams of what was typed is compared with the row's text. Prefixes of whole words would find less
+    too much, but GIN reads all that begins with one before it looks at anything else.
+    """
     for word in dict.fromkeys(words.split()):
         yield start_term(word[:1])
         yield start_term(word[:2])
-        for at in range(max(1, len(word) - 2)):
-            yield word[at : at + LONGEST_TERM]
+        yield from trigrams(word)

@@ -40,7 +40,7 @@ from imagegen.services.library import marks
 from imagegen.services.library.paging import decode_cursor, decode_keyed_cursor, encode_cursor, encode_keyed_cursor
 from imagegen.services.library.wishes import Wish
 
-WALK = 2_000
+WALK = 3_000
 _FEW_DAYS = 16
 
 # A bare table: aliases and subqueries of a mapped one take as long to build as the query takes to run.

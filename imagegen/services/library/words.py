@@ -6,7 +6,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-from imagegen.models.image_index import LONGEST_TERM, quoted, start_term
+from imagegen.models.image_index import quoted, start_term, trigrams
 
 MOST_LETTERS = 8_000
 """How much of a picture's text is found; longer prompts are rare, and nobody looks for their end."""
@@ -17,6 +17,7 @@ LONGEST_SEARCH = 200
 _SIGNS = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _WORD = re.compile(rf"[^\W_{_SIGNS}]+|[^\s\U000f0000-\U0010ffff]")
 _SHORTEST_PART = 3
+_MOST_TERMS = 24
 
 
 def fold(text: str) -> str:
@@ -62,14 +63,10 @@ class Typed:
         if len(self.words) == 1 and len(self.words[0]) < _SHORTEST_PART:
             return [quoted(start_term(self.words[0]))]
         first, *others = self.words
-        found = [f"{quoted(first[:LONGEST_TERM])}:*"] if len(first) >= _SHORTEST_PART else []
-        return found + [_begins(word) for word in others]
-
-
-def _begins(word: str) -> str:
-    if len(word) < _SHORTEST_PART:
-        return quoted(start_term(word))
-    return f"{quoted(word[:LONGEST_TERM])}:*"
+        found = [*trigrams(first)]
+        for word in others:
+            found += [start_term(word[:2]), *trigrams(word)]
+        return [quoted(term) for term in dict.fromkeys(found)][:_MOST_TERMS]
 
 
 def typed(q: str) -> tuple[Typed, ...]:
