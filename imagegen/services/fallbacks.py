@@ -56,7 +56,7 @@ def _draws(offer: OfferedModel) -> bool:
 
 def add(*, by: Actor, provider: str, model: str) -> None:
     """Put a model at the end of the order. Raises StudioError with the field `model`."""
-    if not any(_name(offer) == (provider, model) and _draws(offer) for offer in runtime.providers.models()):
+    if not _known((provider, model)):
         raise StudioError(N_("Choose a model from the list."), field="model")
     _change(by=by, how=lambda order: _added(order, (provider, model)))
 
@@ -65,8 +65,36 @@ def _added(order: Sequence[Name], name: Name) -> list[Name]:
     if name in order:
         return list(order)
     if len(order) >= MOST:
-        raise StudioError(N_("At most {most} models can stand in.").format(most=MOST), field="model")
+        raise _too_many("model")
     return [*order, name]
+
+
+def _known(name: Name) -> bool:
+    return any(_name(offer) == name and _draws(offer) for offer in runtime.providers.models())
+
+
+def _too_many(field: str) -> StudioError:
+    return StudioError(N_("At most {most} models can stand in.").format(most=MOST), field=field)
+
+
+def replace(*, by: Actor, names: Sequence[Name]) -> None:
+    """Put `names` in the place of the whole order; a model that is in it already may stay, known or not.
+
+    Raises StudioError with the field `items`.
+    """
+    _change(by=by, how=lambda order: _replaced(order, names))
+
+
+def _replaced(order: Sequence[Name], names: Sequence[Name]) -> list[Name]:
+    if len(names) > MOST:
+        raise _too_many("items")
+    if len(set(names)) < len(names):
+        raise StudioError(N_("Each model can stand in once."), field="items")
+    for provider, model in names:
+        if (provider, model) not in order and not _known((provider, model)):
+            sentence = N_("{provider} has no model {model} that makes pictures.")
+            raise StudioError(sentence.format(provider=provider, model=model), field="items")
+    return list(names)
 
 
 def remove(*, by: Actor, provider: str, model: str) -> None:

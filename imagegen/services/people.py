@@ -62,6 +62,14 @@ def _member(session: Any, by: Actor, public_id: str) -> Membership:
     return row
 
 
+def user_id_of(*, organisation_id: int, public_id: str) -> int | None:
+    """Return the number of a person in an organisation; None if there is nobody of that id in it."""
+    row = (
+        db.session.scalar(_members(organisation_id).where(User.public_id == public_id)) if is_id(public_id) else None
+    )
+    return row.user_id if row is not None else None
+
+
 @writes
 def change_role(uow: UnitOfWork, *, by: Actor, public_id: str, role: str) -> None:
     """Give a person of the actor's organisation another role; nobody changes their own."""

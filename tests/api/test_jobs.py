@@ -23,6 +23,7 @@ JOB = {
     "id": None,
     "kind": None,
     "status": None,
+    "paused": None,
     "progress": {"done", "total", "percent"},
     "shots": {"id", "index", "status", "provider", "model", "image_id", "error"},
     "images": {"id", "url", "thumbnail_url", "width", "height", "mime_type"},

@@ -82,7 +82,7 @@ def test_every_example_is_one(document: dict[str, Any]) -> None:
 
 
 CHANGES = {
-    *("generateImages", "cancelJob", "retryJob", "deleteJob"),
+    *("generateImages", "cancelJob", "retryJob", "pauseJob", "resumeJob", "frontJob", "deleteJob"),
     *("createSchedule", "changeSchedule", "deleteSchedule"),
     *(
         "changeImage",
@@ -97,12 +97,20 @@ CHANGES = {
     *("createCollection", "renameCollection", "deleteCollection", "addToCollection", "removeFromCollection"),
 }
 
+MANAGES = {
+    *("enterProviderKey", "removeProviderKey", "testProviderKey", "limitProviderKey"),
+    *("listStandIns", "replaceStandIns"),
+    *("listBudgets", "setBudget", "removeBudget", "readAllowance", "setAllowance"),
+    *("testInstallationKey", "limitInstallationKey", "listCleaningRounds", "cleanUp", "readCleaningRound"),
+}
+
 
 def test_every_operation_names_its_problems_and_its_scope(app: Flask, document: dict[str, Any]) -> None:
     for method, path, operation in _operations(document):
         assert {"401", "403", "default"} <= set(operation["responses"]), path
         assert ("404" in operation["responses"]) == ("{" in path), path
-        assert operation["x-scope"] == ("write" if operation["operationId"] in CHANGES else "read")
+        name = operation["operationId"]
+        assert operation["x-scope"] == ("write" if name in CHANGES else "admin" if name in MANAGES else "read")
         assert operation["summary"] and operation["operationId"], (method, path)
     assert len({operation["operationId"] for _, _, operation in _operations(document)}) == len(
         list(_operations(document))

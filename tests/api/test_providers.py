@@ -28,6 +28,7 @@ def test_a_provider_that_was_not_used_claims_nothing(api: Api) -> None:
         "available": True,
         "reason": None,
         "own_key": False,
+        "limits": {"concurrency": None, "per_minute": None},
         "status": "quiet",
         "held_until": None,
         "broken_since": None,

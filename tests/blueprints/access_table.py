@@ -44,6 +44,8 @@ class Call:
     @property
     def about_a_thing(self) -> bool:
         """Whether the call names something that belongs to an organisation or a person."""
+        if self.needs == "operate":
+            return False  # the installation's things are every operator's
         return "{" in self.path or any("{" in value for value in self.form.values())
 
 
@@ -185,6 +187,18 @@ CALLS: dict[str, Call] = {
     ),
     "api-library.take_out": Call(
         "organise",
+    "api-provider-keys.enter": Call(
+        "manage", "/api/v1/providers/openai/key", json={"key": "sk-of-another-organisation"}
+    ),
+    "api-provider-keys.test": Call("manage", "/api/v1/providers/openai/test"),
+    "api-provider-keys.limit": Call("manage", "/api/v1/providers/openai/limits", json={"concurrency": 2}),
+    "api-provider-keys.remove": Call("manage", "/api/v1/providers/openai/key"),
+    "api-provider-keys.list_stand_ins": Call("manage", "/api/v1/providers/stand-ins"),
+    "api-provider-keys.replace_stand_ins": Call("manage", "/api/v1/providers/stand-ins", json={"items": []}),
+    "api-provider-keys.test_installation": Call("operate", "/api/v1/installation/providers/openai/test"),
+    "api-provider-keys.limit_installation": Call(
+        "operate", "/api/v1/installation/providers/openai/limits", json={"per_minute": 60}
+    ),
         "/api/v1/collections/{collection}/images/remove",
         json={"ids": ["0198f2a4-5b6c-7d8e-9f01-23456789abcd"]},
     ),
@@ -215,3 +229,11 @@ CALLS: dict[str, Call] = {
     # Last: nobody is signed in any more
     "accounts.sign_out": Call("anybody", "/sign-out"),
 }
+    "api-budgets.index": Call("manage", "/api/v1/budgets"),
+    "api-budgets.change": Call("manage", "/api/v1/budgets", json={"per": "month", "cap": "900.000000", "hard": False}),
+    "api-budgets.remove": Call("manage", "/api/v1/budgets/{old_budget}"),
+    "api-budgets.allowance": Call("manage", "/api/v1/budgets/allowance"),
+    "api-budgets.set_allowance": Call("manage", "/api/v1/budgets/allowance", json={"pictures": 9000}),
+    "api-cleaning.index": Call("operate", "/api/v1/maintenance/clean"),
+    "api-cleaning.ask": Call("operate", "/api/v1/maintenance/clean", json={"dry_run": True}),
+    "api-cleaning.read": Call("operate", "/api/v1/maintenance/clean/{round}"),

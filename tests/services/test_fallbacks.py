@@ -85,6 +85,48 @@ def test_only_so_many_can_stand_in(by: Actor, monkeypatch: pytest.MonkeyPatch, t
         fallbacks.add(by=by, provider="local", model="local-studio")
 
 
+LOCAL = ("local", "local-studio")
+
+
+def test_the_order_is_put_in_the_place_of_the_one_before(by: Actor, three: list[str]):
+    fallbacks.replace(by=by, names=[LOCAL, ("openai", three[2]), ("openai", three[0])])
+    assert order() == ["local-studio", three[2], three[0]]
+    fallbacks.replace(by=by, names=[])
+    assert order() == []
+
+
+def test_an_order_that_cannot_be_changes_nothing(by: Actor, three: list[str], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(fallbacks, "MOST", 3)
+    for names, sentence in (
+        ([LOCAL, LOCAL], "Each model can stand in once."),
+        ([LOCAL, ("openai", "of-tomorrow")], "openai has no model of-tomorrow that makes pictures."),
+        ([("openai", "local-studio")], "openai has no model local-studio that makes pictures."),
+        ([LOCAL, *[("openai", model) for model in three]], "At most 3 models can stand in."),
+    ):
+        with pytest.raises(StudioError) as refused:
+            fallbacks.replace(by=by, names=names)
+        assert (str(refused.value.message), refused.value.field) == (sentence, "items")
+    assert order() == three
+
+
+def test_a_model_that_is_not_known_any_more_may_stay_where_it_is_put(by: Actor, three: list[str]):
+    with unit_of_work() as uow:
+        uow.add(Fallback(organisation_id=by.organisation_id, position=3, provider="openai", model="gone"))
+    fallbacks.replace(by=by, names=[("openai", "gone"), LOCAL])
+    assert order() == ["gone", "local-studio"]
+
+
+def test_an_order_as_it_was_is_no_change(by: Actor, three: list[str]):
+    before = _changes()
+    fallbacks.replace(by=by, names=[("openai", model) for model in three])
+    assert (order(), _changes()) == (three, before)
+
+
+def _changes() -> int:
+    query = select(AuditEntry.id).where(AuditEntry.action == Action.FALLBACKS_CHANGED)
+    return len(db.session.scalars(query).all())
+
+
 def test_a_model_that_is_not_known_any_more_stays_to_be_seen_and_removed(by: Actor):
     with unit_of_work() as uow:
         row = Fallback(organisation_id=by.organisation_id, position=0, provider="openai", model="gone")

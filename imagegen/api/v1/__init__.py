@@ -5,6 +5,8 @@ from __future__ import annotations
 from flask import Flask
 
 from imagegen.api.v1 import (
+    budgets,
+    cleaning,
     docs,
     generate,
     images,
@@ -12,6 +14,7 @@ from imagegen.api.v1 import (
     library,
     models,
     openapi,
+    provider_keys,
     providers,
     schedules,
     uploads,
@@ -23,5 +26,7 @@ PREFIX = "/api/v1"
 
 def init_app(app: Flask) -> None:
     """Add the API's routes to `app`."""
-    for part in (generate, jobs, schedules, images, uploads, library, models, providers, usage, openapi, docs):
+    making = (generate, jobs, schedules, images, uploads, library)
+    keeping = (models, providers, provider_keys, usage, budgets, cleaning)
+    for part in (*making, *keeping, openapi, docs):
         app.register_blueprint(part.blueprint, url_prefix=PREFIX)

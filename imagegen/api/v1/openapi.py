@@ -124,12 +124,17 @@ class Tags:
     IMAGES: ClassVar = Tag(name="Images", description="The organisation's pictures and their files.")
     LIBRARY: ClassVar = Tag(name="Library", description="Tags, collections and searches that find pictures again.")
     MODELS: ClassVar = Tag(name="Models", description="Who can draw, what, and for how much.")
-    USAGE: ClassVar = Tag(name="Usage", description="What was used, and what it cost.")
+    PROVIDERS: ClassVar = Tag(name="Providers", description="Keys of your own, their limits, and who stands in.")
+    USAGE: ClassVar = Tag(name="Usage", description="What was used, what it cost, and what may be spent.")
+    INSTALLATION: ClassVar = Tag(name="Installation", description="What concerns all organisations: for operators.")
 
 
 PATH = {
     "image_id": "The picture's id.",
     "job_id": "The job's id.",
+    "provider_id": "The provider's id.",
+    "budget_id": "The budget's id.",
+    "round_id": "The round's id.",
     "schedule_id": "The schedule's id.",
     "tag_id": "The tag's id.",
     "collection_id": "The collection's id.",
@@ -229,11 +234,15 @@ def _scopes() -> dict[tuple[str, str], str]:
     """Return which scope a token needs, by method and path, from what each route says of who may call it."""
     needed: dict[tuple[str, str], str] = {}
     for rule, view in _rules():
-        said = access.access_of(view)
-        right = said.right if said else None
-        scope = next(name for name, allowed in SCOPES.items() if right in allowed)
-        needed |= {(method, _braced(rule.rule)): scope for method in rule.methods or ()}
+        needed |= {(method, _braced(rule.rule)): _scope(access.access_of(view)) for method in rule.methods or ()}
     return needed
+
+
+def _scope(said: access.Access | None) -> str:
+    if said is not None and said.operator:
+        return "admin"
+    right = said.right if said else None
+    return next(name for name, allowed in SCOPES.items() if right in allowed)
 
 
 def _braced(rule: str) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from flask import Blueprint
 
 from imagegen.api.v1.openapi import Answers, Tags, spec
-from imagegen.api.v1.schemas import Provider, ProviderFailure, ProviderList
+from imagegen.api.v1.schemas import Provider, ProviderFailure, ProviderLimits, ProviderList
 from imagegen.providers.base import Availability
 from imagegen.providers.base import Provider as Maker
-from imagegen.services import provider_health, provider_keys
+from imagegen.services import provider_health, provider_keys, provider_limits
 from imagegen.services.provider_health import Health
+from imagegen.services.provider_limits import NONE, Limits
 from imagegen.web import access
 from imagegen.web.language import said
 
@@ -26,13 +27,22 @@ def index() -> ProviderList:
     newest 1,000 at most. No provider is asked.
     """
     offered, health = provider_keys.offered(), provider_health.of_organisation()
+    own, everybodys = provider_limits.of_organisation(), provider_limits.of_installation()
     return ProviderList(
-        items=[_provider(each, offered.available(each), health[each.id]) for each in offered.providers()],
+        items=[
+            _provider(
+                each,
+                offered.available(each),
+                health[each.id],
+                (own if health[each.id].own_key else everybodys).get(each.id, NONE),
+            )
+            for each in offered.providers()
+        ],
         next_cursor=None,
     )
 
 
-def _provider(provider: Maker, availability: Availability, health: Health) -> Provider:
+def _provider(provider: Maker, availability: Availability, health: Health, limits: Limits) -> Provider:
     figures, hold, error = health.figures, health.hold, health.error
     return Provider(
         id=provider.id,
@@ -40,6 +50,7 @@ def _provider(provider: Maker, availability: Availability, health: Health) -> Pr
         available=availability.ok,
         reason=said(availability.reason) or None,
         own_key=health.own_key,
+        limits=ProviderLimits(concurrency=limits.concurrency, per_minute=limits.per_minute),
         status=health.status,
         held_until=hold.until if hold else None,
         broken_since=hold.since if hold else None,

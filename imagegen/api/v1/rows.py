@@ -156,6 +156,7 @@ def _job(view: JobView) -> schemas.Job:
         id=row.public_id,
         kind=row.kind,
         status=row.status,
+        paused=row.paused_at is not None,
         progress=schemas.Progress(done=row.done, total=row.total, percent=100 * row.done // max(row.total, 1)),
         shots=shots,
         images=[_job_image(each.image) for each in view.shots if each.image is not None],

@@ -149,6 +149,7 @@ class Job(Written):
     id: Id
     kind: str = Field(description="What kind of work it is.", examples=["generate"])
     status: JobStatus = Field(description="`partial`: some shots were delivered, and nothing works on the others.")
+    paused: bool = Field(description="Whether a person has paused it: nothing more of it begins until resumed.")
     progress: Progress = Field(description="How far it is.")
     shots: list[Shot] = Field(description="The newest try of each picture to deliver, in order.")
     images: list[JobImage] = Field(description="What has been delivered, in order.")
@@ -290,6 +291,13 @@ class ProviderFailure(Written):
     at: Moment
 
 
+class ProviderLimits(Written):
+    """The limits that people have set to the calls under one key."""
+
+    concurrency: int | None = Field(description="Calls under way at once; null: not limited by people.", examples=[8])
+    per_minute: int | None = Field(description="Calls begun within a minute; null: any number.", examples=[60])
+
+
 class Provider(Written):
     """A provider, and how it is doing with the key that the organisation uses."""
 
@@ -298,6 +306,7 @@ class Provider(Written):
     available: bool = Field(description="Whether the organisation can use it.")
     reason: str | None = Field(description="If not, what is missing, in a sentence.")
     own_key: bool = Field(description="Whether the organisation has a key of its own to it.")
+    limits: ProviderLimits = Field(description="What people let be called with the key that the organisation uses.")
     status: Literal["quiet", "well", "slow", "failing", "paused", "broken"] = Field(
         description="`quiet`: no calls in 24 hours. `paused`: it asked for a pause. `broken`: it does not answer."
     )
