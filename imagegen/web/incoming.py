@@ -19,6 +19,7 @@ from flask import Flask, Request, Response, after_this_request, current_app, req
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
+from werkzeug.wsgi import LimitedStream
 
 from imagegen.core.errors import StudioError
 from imagegen.core.text import N_
@@ -26,7 +27,7 @@ from imagegen.extensions import runtime
 from imagegen.storage.errors import disk_errors
 
 Route = TypeVar("Route", bound=Callable[..., Any])
-Form = tuple[IO[bytes], MultiDict[str, str], MultiDict[str, Any]]
+Stream = IO[bytes] | LimitedStream
 
 FIELD = "file"
 LARGEST_FILE = 10 << 20
@@ -114,26 +115,29 @@ class IncomingRequest(Request):
     def _receive(self, fields: MultiDict[str, str]) -> IncomingFile:
         boundary = self.mimetype_params.get("boundary", "")
         length = self.content_length
+        if length is not None and length > LONGEST_BODY:
+            after_this_request(_hang_up)
+            raise _too_large()
+        # Some servers end a body that breaks off as if it were whole.
+        stream = self.stream if length is None else LimitedStream(self.stream, length)
         with _hurried(self.environ, length or 0):
             try:
                 if length is None:
                     raise Refused(N_("The length of the upload is not stated."), 400, N_("Send a Content-Length."))
-                if length > LONGEST_BODY:
-                    raise _too_large()
                 if self.mimetype != "multipart/form-data" or not boundary.isascii() or not boundary:
                     raise Refused(N_("This is not a form with a file in it."), 415, N_("Send multipart/form-data."))
                 folder = self._folders.enter_context(runtime.storage.workspace())
-                return _Receiver(folder, boundary.encode("ascii"), fields).read(_pieces(self.stream))
+                return _Receiver(folder, boundary.encode("ascii"), fields).read(_pieces(stream))
             except Refused:
-                _drain(self.stream)
+                _drain(stream)
                 raise
             except ClientDisconnected:
                 raise Refused(N_("The upload was cut off."), 400, N_("Try again.")) from None
             except RequestEntityTooLarge:
-                _drain(self.stream)
+                _drain(stream)
                 raise Refused(N_("The form has too many parts, or too long ones."), 413) from None
             except (ValueError, HTTPException):
-                _drain(self.stream)
+                _drain(stream)
                 raise Refused(N_("The upload is not a form that can be read."), 400) from None
 
     @property
@@ -211,12 +215,12 @@ def _too_large() -> Refused:
     )
 
 
-def _pieces(stream: IO[bytes]) -> Iterator[bytes]:
+def _pieces(stream: Stream) -> Iterator[bytes]:
     while piece := stream.read(_PIECE):
         yield piece
 
 
-def _drain(stream: IO[bytes]) -> None:
+def _drain(stream: Stream) -> None:
     """Read to the end, as far as it comes: whoever still speaks does not hear the answer. Hang up on the endless."""
     rest = LONGEST_BODY
     try:

@@ -103,6 +103,13 @@ def test_a_body_that_is_too_long_is_read_to_its_end(caller: Caller) -> None:
     assert left() == NOTHING
 
 
+def test_a_body_that_would_never_end_is_refused_at_once(caller: Caller) -> None:
+    connection = caller.begin(1 << 40)
+    began = time.monotonic()
+    assert caller.status(connection) == 413
+    assert time.monotonic() - began < 5
+
+
 def test_a_body_without_a_length_is_refused_and_the_server_stays_up(caller: Caller) -> None:
     connection = caller.begin(None, "Transfer-Encoding: chunked")
     connection.sendall(b"%x\r\n%s\r\n0\r\n\r\n" % (len(BODY), BODY))
