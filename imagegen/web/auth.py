@@ -54,6 +54,7 @@ class Identity:
         self.session = session
         self.token = token
         # Plain values: the page that says that the database is gone can't ask it for them.
+        self.user_id: int = user.id
         self.language: str | None = user.language or membership.organisation.language
         self.theme: str = user.theme
         self.time_zone: str = user.time_zone or membership.organisation.time_zone

@@ -25,7 +25,7 @@ JOB = {
     "status": None,
     "paused": None,
     "progress": {"done", "total", "percent"},
-    "shots": {"id", "index", "status", "provider", "model", "image_id", "error"},
+    "shots": {"id", "index", "status", "provider", "model", "image_id", "error", "reused"},
     "images": {"id", "url", "thumbnail_url", "width", "height", "mime_type"},
     "cost": {"estimated", "actual", "currency"},
     "error": None,

@@ -65,7 +65,7 @@ def tell_the_pace(response: Response) -> Response:
     who = g.get("identity")
     if request.endpoint != "api-generate.generate" or who is None:
         return response
-    found = pace.of(user_id=who.user.id)
+    found = pace.of(user_id=who.user_id)
     if found is not None:
         values = (found.limit, found.remaining, found.reset)
         response.headers.update(dict(zip(PACE, map(str, values), strict=True)))

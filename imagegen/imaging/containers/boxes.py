@@ -70,6 +70,7 @@ def top(data: bytes) -> list[Box]:
 
 
 def find(boxes: list[Box], kind: bytes) -> Box:
+    """Return the first of `boxes` that is of `kind` and not too short; raises Malformed if there is none."""
     for box in boxes:
         if box.kind == kind and box.end - box.body >= _SHORTEST:
             return box
@@ -130,6 +131,7 @@ def iloc(locations: list[Location]) -> bytes:
 
 
 def box_of(kind: bytes, body: bytes) -> bytes:
+    """Return a box of `kind` around `body`."""
     return struct.pack(">I4s", len(body) + 8, kind) + body
 
 
@@ -149,5 +151,6 @@ def items_of(data: bytes, iinf: Box) -> Iterator[tuple[Box, int, bool]]:
 
 
 def primary_of(data: bytes, pitm: Box) -> int:
+    """Return the id of the item that is the picture, as the `pitm` box names it."""
     width = 4 if data[pitm.body] else 2
     return int.from_bytes(data[pitm.body + 4 : pitm.body + 4 + width], "big")
