@@ -7,7 +7,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    pass
+    pass  # the columns of pictures have room for them since 0001: kind, original_filename, received_sha256
 
 
 def downgrade() -> None:

@@ -12,13 +12,14 @@ from imagegen.api.v1.library_schemas import DeleteQuery, ImagePatch, ImagesQuery
 from imagegen.api.v1.openapi import BODY, PATH, Answers, Tags, spec
 from imagegen.api.v1.requests import FileQuery, ThumbnailQuery
 from imagegen.api.v1.schemas import Image, ImageList
-from imagegen.providers.specs import MIME_TYPES
+from imagegen.imaging.formats import FORMATS
 from imagegen.services import library
 from imagegen.services.library import usage
 from imagegen.web import access, files
 
 blueprint = Blueprint("api-images", __name__)
 
+_FILE_TYPES = [format.mime_type for format in FORMATS.values()]
 _CACHED = {
     "ETag": "Names these bytes; send it as If-None-Match and get 304 while they are the same.",
     "Cache-Control": "The file never changes.",
@@ -144,7 +145,7 @@ def near_duplicates(image_id: str) -> ImageList:
 @blueprint.get("/images/<image_id>/file")
 @access.viewing
 @spec.validate(
-    resp=Answers(None, "The file.", content_types=MIME_TYPES.values(), headers=_CACHED, problems=(404, 422)),
+    resp=Answers(None, "The file.", content_types=_FILE_TYPES, headers=_CACHED, problems=(404, 422)),
     tags=[Tags.IMAGES],
     operation_id="readImageFile",
     path_parameter_descriptions=PATH,
@@ -152,7 +153,8 @@ def near_duplicates(image_id: str) -> ImageList:
 def file(image_id: str, query: FileQuery) -> ResponseReturnValue:
     """Read a picture's file.
 
-    The pixels are those that the provider sent; the file says that they were made by AI.
+    The pixels are those that came, as they were compressed. A made picture's file says that AI made it; one that was
+    brought says nothing of itself.
     """
     return files.send_image(library.get_image(image_id), download=query.download == "1")
 
