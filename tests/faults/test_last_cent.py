@@ -78,6 +78,7 @@ def test_f39_of_a_hundred_requests_at_once_for_the_last_cents_exactly_those_that
     assert period() == (0, openai.bill, 0)
 
 
+@pytest.mark.databases("sqlite")  # the database has no part in it
 def test_f40_what_nobody_knows_the_price_of_is_refused_under_a_hard_budget(
     processes: Processes, ask: Ask, limit: Limit, openai: OpenAIServer
 ) -> None:

@@ -13,7 +13,8 @@ import psutil
 import pytest
 from sqlalchemy import select
 
-from imagegen.engine import attempts
+from imagegen.core.errors import ErrorKind
+from imagegen.engine import attempts, retries
 from imagegen.extensions import db
 from imagegen.models import Attempt, Image, LedgerEntry, ProviderState, Reservation, Shot, system_scope
 from tests.fakes.file_server import FileServer
@@ -113,7 +114,7 @@ class TestTooMany:
     def test_f20_a_wait_is_honoured_in_seconds_as_a_date_and_where_none_is_named(
         self, at_work: int, ann: Member, openai: OpenAIServer
     ) -> None:
-        shortest = attempts.RETRIES["rate_limited"].first_wait
+        shortest = retries.RETRIES[ErrorKind.RATE_LIMITED].first_wait
         waits: dict[str, float] = {}
         for way in ("seconds", "date", "absent"):
             before = len(openai.requests)
@@ -183,12 +184,12 @@ def test_f21_server_errors_that_come_at_once_are_tried_again_and_paid_once(
 
 @pytest.mark.databases("sqlite")  # the database has no part in it
 def test_f21_server_errors_that_go_on_give_the_money_back(at_work: int, ann: Member, openai: OpenAIServer) -> None:
-    openai.script(*["503"] * attempts.RETRIES["unavailable"].tries)
+    openai.script(*["503"] * retries.RETRIES[ErrorKind.UNAVAILABLE].tries)
     submit(ann, **PAID)
 
     expect_settled("failed")
     expect_sound(openai)
-    assert calls() == [("rejected", "unavailable")] * attempts.RETRIES["unavailable"].tries
+    assert calls() == [("rejected", "unavailable")] * retries.RETRIES[ErrorKind.UNAVAILABLE].tries
     assert (set_aside(), openai.bill) == (["void"], 0)
 
 
@@ -209,7 +210,7 @@ class TestNobodyThere:
 
         expect_settled("failed")
         expect_sound(openai)
-        assert calls() == [("not_sent", "unavailable")] * attempts.RETRIES["unavailable"].tries
+        assert calls() == [("not_sent", "unavailable")] * retries.RETRIES[ErrorKind.UNAVAILABLE].tries
         assert set_aside() == ["void"]
         assert sentences() == ["OpenAI cannot be reached."]
 
