@@ -4,12 +4,30 @@ from __future__ import annotations
 
 from collections import Counter
 
-from sqlalchemy import update
+from sqlalchemy import BindParameter, bindparam, update
 
 from imagegen.extensions import announce
 from imagegen.models import Event, Job, Organisation, Shot, UnitOfWork
 
 _PENDING = "pending_events"
+
+# Built once: building them takes longer than they take, and every picture runs them several times.
+_ONE: BindParameter[int] = bindparam("one")
+_MORE: BindParameter[int] = bindparam("more")
+_OF_JOB = (
+    update(Job)
+    .where(Job.id == _ONE)
+    .values(event_seq=Job.event_seq + _MORE)
+    .returning(Job.event_seq)
+    .execution_options(synchronize_session=False)
+)
+_OF_ORGANISATION = (
+    update(Organisation)
+    .where(Organisation.id == _ONE)
+    .values(event_seq=Organisation.event_seq + _MORE)
+    .returning(Organisation.event_seq)
+    .execution_options(synchronize_session=False)
+)
 
 
 def record(uow: UnitOfWork, *, job: Job, type: str, shot: Shot | None = None) -> None:
@@ -40,17 +58,11 @@ def record(uow: UnitOfWork, *, job: Job, type: str, shot: Shot | None = None) ->
 def _number(uow: UnitOfWork) -> None:
     pending: list[Event] = uow.info.pop(_PENDING)
     for job_id, count in sorted(Counter(event.job_id for event in pending).items()):
-        raised = update(Job).where(Job.id == job_id).values(event_seq=Job.event_seq + count)
-        last = uow.execute(raised.returning(Job.event_seq)).scalar_one()
+        last = uow.scalars(_OF_JOB, {"one": job_id, "more": count}).one()
         for seq, event in enumerate((e for e in pending if e.job_id == job_id), last - count + 1):
             event.seq = seq
     for organisation_id, count in sorted(Counter(event.organisation_id for event in pending).items()):
-        counted = (
-            update(Organisation)
-            .where(Organisation.id == organisation_id)
-            .values(event_seq=Organisation.event_seq + count)
-        )
-        last = uow.execute(counted.returning(Organisation.event_seq)).scalar_one()
+        last = uow.scalars(_OF_ORGANISATION, {"one": organisation_id, "more": count}).one()
         mine = [e for e in pending if e.organisation_id == organisation_id]
         for seq, event in enumerate(mine, last - count + 1):
             event.organisation_seq = seq

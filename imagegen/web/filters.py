@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from functools import cached_property
 from typing import Any
 
 from flask import Flask, g, request
@@ -61,9 +62,9 @@ def _theme() -> str:
 
 
 class _Shell:
-    """The frame of a page, read from the database only where a page draws it: partials do not."""
+    """The frame of a page, read from the database where a page draws it, once: partials do not draw it."""
 
-    @property
+    @cached_property
     def person(self) -> dict[str, str]:
         identity = g.identity
         return {
@@ -72,24 +73,24 @@ class _Shell:
             "role": said(ROLE_NAMES[identity.role]),
         }
 
-    @property
+    @cached_property
     def organisation(self) -> dict[str, Any]:
         return _place(g.identity.organisation, g.identity.role)
 
-    @property
+    @cached_property
     def organisations(self) -> list[dict[str, Any]]:
         mine = accounts.memberships_of(user_id=g.identity.user.id)
         return [_place(membership.organisation, membership.role) for membership in mine]
 
-    @property
+    @cached_property
     def jobs(self) -> dict[str, Any]:
         return contexts.jobs_ring(user_id=g.identity.user.id)
 
-    @property
+    @cached_property
     def budget(self) -> dict[str, Any] | None:
         return budget_words.meter(organisation=g.identity.organisation, user_id=g.identity.user.id)
 
-    @property
+    @cached_property
     def after(self) -> int:
         return jobs.latest_seq(g.identity.organisation.id)
 

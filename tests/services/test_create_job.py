@@ -86,7 +86,7 @@ def test_a_failure_in_the_middle_leaves_nothing(
 
 def test_a_failure_while_events_are_numbered_leaves_nothing(ann: Member, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(events, "update", lambda *_: 1 // 0)
+        patch.setattr(events, "Counter", lambda *_: 1 // 0)
         with pytest.raises(ZeroDivisionError):
             create(ann)
 
