@@ -39,11 +39,11 @@ def send_rendition(image: Image, width: int) -> Response:
 
 def _make_again(image: Image, key: str, width: int) -> None:
     with runtime.storage.workspace() as folder, runtime.storage.materialise(image.file_key) as path:
-        answer = _run("rendition", path=str(path), out_dir=str(folder), width=width)
+        answer = run_on_pixels("rendition", path=str(path), out_dir=str(folder), width=width)
         runtime.storage.put(rendition_from_answer(answer).path, key)
 
 
-def _run(task: str, **params: Any) -> dict[str, Any]:
+def run_on_pixels(task: str, **params: Any) -> dict[str, Any]:
     """Run a task on pixels; a web process has so few of them that its pool is started by the first."""
     try:
         return runtime.imaging.run(task, 20.0, wait=0.1, **params)

@@ -27,6 +27,7 @@ class View(StrEnum):
     FEED = "feed"
     LIST = "list"
     JOB = "job"
+    LIBRARY = "library"
 
 
 @dataclass(frozen=True)
@@ -41,12 +42,13 @@ class Page:
         """Tell whether the page shows the job of this event."""
         if self.view == View.JOB:
             return event.job_id == self.job_id
-        return (self.view == View.LIST and not self.mine) or event.user_id == user_id or user_id is None
+        everybodys = self.view == View.LIBRARY or (self.view == View.LIST and not self.mine)
+        return everybodys or event.user_id == user_id or user_id is None
 
     @property
     def of_everybody(self) -> bool:
         """Whether what others do moves something on the page: the places in line."""
-        return self.view != View.FEED
+        return self.view in (View.LIST, View.JOB)
 
 
 FEED = Page()
@@ -156,8 +158,15 @@ def _places(job_id: int | None) -> str:
     return "\n".join(render_template("jobs/_place.html", job=job_rows.place(row, line), oob=True) for row in rows)
 
 
+def _library(events: Sequence[Event]) -> str:
+    """Say that there are new pictures, by the last event that brought one; the page fetches them as it shows them."""
+    new = [event.organisation_seq for event in events if event.type == "shot.succeeded"]
+    return render_template("library/_news.html", news=max(new), oob=True) if new else ""
+
+
 _DRAWN: dict[View, Callable[[Sequence[Event]], str]] = {
     View.FEED: lambda events: _tiles(events, whole=False),
     View.LIST: _list,
     View.JOB: lambda events: _tiles(events, whole=True),
+    View.LIBRARY: _library,
 }

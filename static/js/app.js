@@ -24,6 +24,8 @@ document.addEventListener("click", async (event) => {
     event.preventDefault();
     return openPicture(link);
   }
+  const pick = at("[data-pick-image]");
+  if (pick) return (await import("./picker.js")).open(pick);
   const theme = at("[data-theme-choice]");
   if (theme) return (await import("./theme.js")).choose(theme.dataset.themeChoice);
   const source = at("[data-copy]");

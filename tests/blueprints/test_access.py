@@ -69,19 +69,26 @@ def things(ann: Person, eve: Person) -> dict[str, str]:
         schedule, old_schedule = (schedules.create(**mine, when=When(cron="0 9 * * *")) for _ in range(2))
         ids = [make_job(ann).images[0] for _ in range(2)]
         library.trash(public_id=ids[1])
-        library.tag_all(public_ids=ids[:1], names=["Waves", "Dusk"])
-        tag, old_tag = (row.public_id for row in library_tags.all_tags())
+        library.tag_all(public_ids=ids[:1], names=["Waves", "Dusk", "Hills"])
+        tag, old_tag, third_tag = (row.public_id for row in library_tags.all_tags())
         whose = {"organisation_id": ann.organisation.id, "user_id": ann.user.id}
-        collection, old_collection = (library_collections.make(**whose, name=name) for name in ("One", "Two"))
-        search = library_searches.save(**whose, name="Waves", wish=library.Wish(q="waves"))
+        collection, old_collection, third_collection = (
+            library_collections.make(**whose, name=name) for name in ("One", "Two", "Three")
+        )
+        search, old_search = (
+            library_searches.save(**whose, name=name, wish=library.Wish(q="waves")) for name in ("Waves", "Hills")
+        )
     return {
         "old_image": ids[0],
         "trashed_image": ids[1],
         "tag": tag,
         "old_tag": old_tag,
+        "third_tag": third_tag,
         "collection": collection.public_id,
         "old_collection": old_collection.public_id,
+        "third_collection": third_collection.public_id,
         "search": search.public_id,
+        "old_search": old_search.public_id,
         "schedule": schedule.public_id,
         "old_schedule": old_schedule.public_id,
         "job": done.job,
@@ -97,6 +104,8 @@ def things(ann: Person, eve: Person) -> dict[str, str]:
         "organisation": ann.organisation.public_id,
         "invitation": invitation.public_id,
         "budget": budget.public_id,
+        "old_budget": old_budget.public_id,
+        "round": reports.ask(by=by, dry_run=True),
         "token": db.session.scalars(select(ApiToken.public_id)).one(),
         "session": db.session.scalars(select(Session.public_id).where(Session.user_id == ann.user.id)).one(),
     }
@@ -104,8 +113,6 @@ def things(ann: Person, eve: Person) -> dict[str, str]:
 
 class Caller:
     """Somebody who calls every route and notes what comes of it."""
-        "old_budget": old_budget.public_id,
-        "round": reports.ask(by=by, dry_run=True),
 
     def __init__(self, app: Flask, client: FlaskClient, headers: dict[str, str] | None = None) -> None:
         self._methods = {rule.endpoint: methods(rule).pop() for rule in app.url_map.iter_rules()}

@@ -115,7 +115,7 @@ def test_a_picture_in_the_trash_is_nowhere(ann: Person, made: Made) -> None:
     with organisation_scope(ann.organisation.id):
         library.trash(public_id=made.images[0])
     assert pictures(Page(ann.client.get("/library").text)) == [made.images[1]]
-    for path in ("/library/{}", "/media/{}/file", "/media/{}/16.webp", "/api/v1/images/{}", "/generate?like={}"):
+    for path in ("/media/{}/file", "/media/{}/16.webp", "/api/v1/images/{}", "/generate?like={}"):
         assert ann.client.get(path.format(made.images[0])).status_code == 404
 
 

@@ -342,9 +342,24 @@ def form_of_job(job: Job) -> MultiDict[str, str]:
     return form
 
 
-def form_like_image(image: Image, job: Job | None) -> MultiDict[str, str]:
-    """Return the form for variations of a picture: all of its request but the seed, which is always new."""
+def form_like_image(image: Image, job: Job | None, *, recall: str = "") -> MultiDict[str, str]:
+    """Return the form for variations of a picture: all of its request but the seed, which is always new.
+
+    `recall` asks for its `prompt` alone, for its `seed` and the model that understands it, or for `everything`.
+    """
     form = form_of_job(job) if job is not None else MultiDict()
     form["prompt"] = image.prompt or image.title
     form.poplist("seed")
-    return form
+    if recall in ("seed", "everything"):
+        for name, value in _seed_of(image).items():
+            form[name] = value
+    kept = _RECALLED.get(recall)
+    return form if kept is None else MultiDict((name, form[name]) for name in kept if name in form)
+
+
+_RECALLED = {"prompt": ("prompt",), "seed": ("seed", "model")}
+
+
+def _seed_of(image: Image) -> dict[str, str]:
+    made_with = {"model": f"{image.provider}:{image.model}"} if image.provider and image.model else {}
+    return made_with | ({"seed": str(image.seed)} if image.seed is not None else {})

@@ -36,7 +36,7 @@ def home() -> ResponseReturnValue:
 @blueprint.get("/generate")
 @access.viewing
 def page() -> ResponseReturnValue:
-    """Show the composer and the feed; `again=<job>` and `like=<picture>` fill the form in."""
+    """Show the composer and the feed; `again=<job>` and `like=<picture>` fill the form in, with `recall` in part."""
     return _page(contexts.composer(_prefilled()))
 
 
@@ -51,7 +51,7 @@ def _prefilled() -> MultiDict[str, str]:
         return contexts.form_of_job(jobs.get_job(again))
     if like := request.args.get("like"):
         image = library.get_image(like)
-        return contexts.form_like_image(image, library.origin_of(image).job)
+        return contexts.form_like_image(image, library.origin_of(image).job, recall=request.args.get("recall", ""))
     return MultiDict(request.args)
 
 

@@ -125,7 +125,7 @@ def _done(job_id: str) -> ResponseReturnValue:
 @blueprint.get("/stream")
 @access.viewing
 def stream() -> ResponseReturnValue:
-    """Stream pieces of pages: of the person's jobs, of one job (`jobs=<id>`), or of a list (`list=mine` or `all`)."""
+    """Stream pieces of pages: of the person's jobs, of one job (`jobs=<id>`), a list (`list=…`), the library."""
     who = identity()
     listener = Stream(
         organisation_id=who.organisation.id,
@@ -142,7 +142,7 @@ def _listening_page() -> live.Page:
         return live.Page(live.View.JOB, job_id=jobs.get_job(job_id).id)
     if whose := request.args.get("list"):
         return live.Page(live.View.LIST, mine=whose == "mine")
-    return live.FEED
+    return live.Page(live.View.LIBRARY) if "library" in request.args else live.FEED
 
 
 def _resume_at() -> int:

@@ -1,1 +1,1 @@
-"""The library: grid, one picture, star."""
+"""The library: finding pictures, looking at one, and putting many in order."""

@@ -1,68 +1,95 @@
-"""What the library shows."""
+"""What the library shows: tiles in groups by day, and one picture with all that is known of it."""
 
 from __future__ import annotations
 
-from datetime import date
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
 from itertools import groupby
 from typing import Any
 
 from flask import url_for
-from flask_babel import format_date, format_decimal, gettext, to_user_timezone
+from flask_babel import format_date, format_decimal, gettext, ngettext, to_user_timezone
+from sqlalchemy import select
 
+from imagegen.blueprints.library import forms
 from imagegen.core.clock import now
-from imagegen.core.text import N_
+from imagegen.extensions import db
 from imagegen.models import Image
 from imagegen.services import library
-from imagegen.services.library import Page
-from imagegen.web import contexts, words
+from imagegen.services.library import Page, Wish, collections, usage
+from imagegen.services.library.changing import LONGEST_ALT_TEXT, LONGEST_TITLE
+from imagegen.services.rights import Right
+from imagegen.web import contexts, downloads, readers, words
 from imagegen.web.contexts import Context
-from imagegen.web.language import said
 
-FILTERS: dict[str, str] = {
-    "all": N_("All"),
-    "ai_generated": N_("AI-made"),
-    "favourites": N_("Favourites"),
-}
+NARROWEST, WIDEST = 2, 8
+"""How wide a tile is, in quarters of its height: what is flatter or taller than that is shown cut."""
 
 
-def filters(current: str, *, q: str) -> list[Context]:
-    """Return the chips above the grid."""
-    return [
-        {
-            "label": said(label),
-            "href": url_for("library.index", filter=name if name != "all" else None, q=q or None),
-            "current": name == current,
-            "count": "",
-        }
-        for name, label in FILTERS.items()
-    ]
-
-
-def grid(page: Page, *, filter: str, q: str, after: date | None) -> Context:
-    """Return a page of pictures in groups by day; `after` is the day in which the page before ended."""
-    narrowed: dict[str, Any] = {"filter": filter} if filter != "all" else {}
-    if q:
-        narrowed["q"] = q
+def grid(page: Page, wish: Wish, *, after: date | None) -> Context:
+    """Return a page of pictures, in groups by day where the order is by time; `after` is the day that goes on."""
+    narrowed = forms.address_of(wish)
     groups = []
-    for day, rows in groupby(page.items, key=lambda row: _day(row.created_at)):
+    for day, rows in groupby(page.items, key=lambda row: _day(row.created_at) if _by_time(wish) else None):
         groups.append(
             {
-                "label": _day_in_words(day),
-                "count": "",
-                "continued": day == after,
-                "images": [_image(row) for row in rows],
+                "label": _day_in_words(day) if day else "",
+                "day": day.isoformat() if day else "",
+                "continued": day == after or day is None,
+                "images": [tile(row, wish) for row in rows],
             }
         )
-    last = _day(page.items[-1].created_at).isoformat() if page.items else None
+    last = _day(page.items[-1].created_at).isoformat() if page.items and _by_time(wish) else None
+    more = {"cursor": page.next_cursor, **narrowed}
     return {
         "groups": groups,
-        "next_cursor": page.next_cursor,
-        "filters": {**narrowed, "day": last},
-        "next_href": url_for("library.index", cursor=page.next_cursor, **narrowed) if page.next_cursor else None,
+        "next_url": url_for("library.grid", **more, day=last) if page.next_cursor else None,
+        "next_href": url_for("library.index", **more) if page.next_cursor else None,
+        "live": wish in (Wish(), Wish(stack=True)),
+        "trashed": wish.trashed,
+        "collection": wish.collection,
+        "empty": None if page.items else _why_empty(wish),
+        "may_change": readers.may(Right.ORGANISE),
+        "may_upload": readers.may(Right.CREATE),
     }
 
 
-def _day(moment: Any) -> date:
+def _by_time(wish: Wish) -> bool:
+    return wish.sort in ("newest", "oldest")
+
+
+def _why_empty(wish: Wish) -> str:
+    """Return what kind of emptiness a page shows: of the whole library, of a place in it, or of a search."""
+    narrowed = set(wish.to_mapping()) - {"sort", "stack"}
+    if not narrowed:
+        return "library"
+    if wish.trashed and narrowed == {"filter"}:
+        return "trash"
+    return "collection" if narrowed == {"collection"} else "search"
+
+
+def tiles(rows: Iterable[Any]) -> list[Context]:
+    """Return pictures for a grid without days."""
+    return [tile(row, Wish()) for row in rows]
+
+
+def tile(row: Any, wish: Wish) -> Context:
+    """Return one picture for a grid."""
+    stacked = row.stack_size if wish.stacked else 1
+    return image(row) | {
+        "wide": min(max(round(row.width / row.height * 4), NARROWEST), WIDEST),
+        "trashed": wish.trashed,
+        "stack": stacked if stacked > 1 else 0,
+        "stack_label": ngettext("%(n)s variant", "%(n)s variants", stacked, n=stacked) if stacked > 1 else "",
+    }
+
+
+def image(row: Any) -> Context:
+    """Return one picture as all pages show it."""
+    return contexts.image(row) | {"ratio": row.width / row.height}
+
+
+def _day(moment: datetime) -> date:
     return to_user_timezone(moment).date()
 
 
@@ -72,25 +99,109 @@ def _day_in_words(day: date) -> str:
         return gettext("Today")
     if passed == 1:
         return gettext("Yesterday")
-    return format_date(day, "long")
+    return str(format_date(day, "long"))
 
 
-def _image(row: Any) -> Context:
-    return contexts.image(row) | {"ratio": row.width / row.height}
+def number(count: int, *, more: bool) -> str:
+    """Return how many there are, or that there are more than that."""
+    return gettext("more than %(n)s", n=format_decimal(count)) if more else str(format_decimal(count))
 
 
-def detail(image: Image) -> Context:
-    """Return one picture with its facts and its siblings."""
-    origin = library.origin_of(image)
+def users_of(public_ids: Sequence[str]) -> list[str]:
+    """Return the names of what uses any of these pictures and would miss it, each once."""
+    ids = db.session.scalars(select(Image.id).where(Image.public_id.in_(public_ids), Image.usage_count > 0)).all()
+    uses = usage.where_used(ids, warning=True) if ids else {}
+    return list(dict.fromkeys(use.found.label for each in uses.values() for use in each if use.found is not None))
+
+
+def detail(row: Image) -> Context:
+    """Return one picture with its facts, its words, its family, and what can be done with it."""
+    origin = library.origin_of(row)
+    beside = library.neighbours(row)
+    trashed = row.deleted_at is not None
     return {
-        "image": _image(image),
-        "facts": _facts(image, origin),
-        "siblings": [_image(row) for row in library.siblings(image)],
+        "image": image(row) | {"trashed": trashed},
+        "trashed": trashed,
+        "may_change": readers.may(Right.ORGANISE),
+        "may_create": readers.may(Right.CREATE),
+        "words": words_of(row),
+        "facts": _facts(row, origin),
+        "uses": [] if trashed else _uses(row),
+        "collections": [
+            {"label": each.name, "href": url_for("library.index", collection=each.public_id)}
+            for each in collections.collections_of(row.id)
+        ],
+        "versions": [image(each) for each in library.versions(row)],
+        "siblings": [image(each) for each in library.siblings(row)],
+        "recalls": _recalls(row) if row.prompt else [],
+        "downloads": None if trashed else _downloads(row),
+        "link": url_for("library.detail", image_id=row.public_id, _external=True),
         "job_url": url_for("jobs.detail", job_id=origin.job.public_id) if origin.job else None,
+        "newer_url": url_for("library.detail", image_id=beside.newer) if beside.newer else None,
+        "older_url": url_for("library.detail", image_id=beside.older) if beside.older else None,
     }
 
 
-def _facts(image: Image, origin: library.Origin) -> list[Context]:
+def words_of(row: Image, typed: Mapping[str, str] | None = None) -> Context:
+    """Return the form for a picture's title, alt text and tags, with what was typed where that was refused."""
+    found = {
+        "title": row.title,
+        "alt_text": row.alt_text,
+        "tags": ", ".join(library.tags_of([row.id]).get(row.id, ())),
+    }
+    return (
+        found
+        | {name: typed[name] for name in found if typed is not None and name in typed}
+        | {
+            "id": row.public_id,
+            "most": {"title": LONGEST_TITLE, "alt_text": LONGEST_ALT_TEXT},
+            "may_change": readers.may(Right.ORGANISE) and row.deleted_at is None,
+            "error": None,
+            "saved": "",
+        }
+    )
+
+
+def _recalls(row: Image) -> list[Context]:
+    """Return the ways to make something like it: its words, its seed, all of it."""
+    offered = [("prompt", gettext("Use its prompt"))]
+    if row.seed is not None:
+        offered.append(("seed", gettext("Use its seed")))
+    offered.append(("everything", gettext("Use everything")))
+    return [
+        {"label": label, "href": url_for("generator.page", like=row.public_id, recall=what)}
+        for what, label in offered
+    ]
+
+
+def _downloads(row: Image) -> Context:
+    names = {"png": "PNG", "jpeg": "JPEG", "webp": "WebP"}
+    own = row.mime_type.removeprefix("image/").upper()
+    return {
+        "url": url_for("library.download", image_id=row.public_id),
+        "formats": [{"value": "", "label": gettext("As it is (%(format)s)", format=own)}]
+        + [{"value": value, "label": names[value]} for value in downloads.CHOICES],
+        "widths": [{"value": "", "label": gettext("%(n)s px, full size", n=row.width)}]
+        + [
+            {"value": width, "label": gettext("%(n)s px", n=width)} for width in downloads.WIDTHS if width < row.width
+        ],
+    }
+
+
+def _uses(row: Image) -> list[Context]:
+    found = usage.where_used([row.id]).get(row.id, [])
+    return [
+        {"label": use.found.label, "href": url_for(use.found.endpoint, **_arguments(use.found))}
+        for use in found
+        if use.found is not None
+    ]
+
+
+def _arguments(found: usage.Found) -> dict[str, Any]:
+    return {**found.arguments}
+
+
+def _facts(row: Image, origin: library.Origin) -> list[Context]:
     shot, job = origin.shot, origin.job
     took = (
         contexts.seconds((shot.finished_at - shot.started_at).total_seconds())
@@ -99,16 +210,31 @@ def _facts(image: Image, origin: library.Origin) -> list[Context]:
     )
     cost = contexts.price(shot.actual_micro) if shot else ""
     quality = words.quality(shot.request.get("quality") or "") if shot else ""
-    model = job.model_label if job and job.model == image.model else (image.model or "")
-    size = f"{image.width} \N{MULTIPLICATION SIGN} {image.height}"
-    megabytes = gettext("%(size)s MB", size=format_decimal(round(image.file_size / 1_000_000, 1)))
+    model = job.model_label if job and job.model == row.model else _model(row)
+    size = f"{row.width} \N{MULTIPLICATION SIGN} {row.height}"
+    megabytes = gettext("%(size)s MB", size=format_decimal(round(row.file_size / 1_000_000, 1)))
     found = [
         (gettext("Made with"), ", ".join(filter(None, (model, quality)))),
         (gettext("Cost, time"), " · ".join(filter(None, (cost, took)))),
-        (gettext("Size"), f"{size} · {image.mime_type.removeprefix('image/').upper()} · {megabytes}"),
-        (gettext("Style"), words.style(image.style or "")),
-        (gettext("Seed"), str(image.seed) if image.seed is not None else ""),
+        (gettext("Size"), f"{size} · {row.mime_type.removeprefix('image/').upper()} · {megabytes}"),
+        (gettext("File"), row.original_filename or row.filename),
+        (gettext("Style"), words.style(row.style or "")),
+        (gettext("Seed"), str(row.seed) if row.seed is not None else ""),
         (gettext("By"), origin.person),
-        (gettext("Marked"), gettext("AI-made, IPTC") if image.kind == "ai_generated" else ""),
+        (gettext("Came"), contexts.ago(row.created_at)),
+        (gettext("Used"), _used(row)),
+        (gettext("Marked"), gettext("AI-made, IPTC") if row.kind == "ai_generated" else ""),
     ]
     return [{"label": label, "value": value} for label, value in found if value]
+
+
+def _model(row: Image) -> str:
+    return contexts.model_name(row.provider, row.model) if row.provider and row.model else (row.model or "")
+
+
+def _used(row: Image) -> str:
+    if not row.usage_count:
+        return gettext("Not yet")
+    times = ngettext("once", "%(n)s times", row.usage_count, n=format_decimal(row.usage_count))
+    last = gettext("last %(when)s", when=contexts.ago(row.last_used_at)) if row.last_used_at else ""
+    return ", ".join(filter(None, (times, last)))

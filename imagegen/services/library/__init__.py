@@ -11,11 +11,13 @@ from imagegen.services.library.reading import (
     Neighbours,
     Origin,
     display_title,
+    files_of,
     get_image,
     neighbours,
     origin_of,
     recall,
     siblings,
+    versions,
 )
 from imagegen.services.library.selecting import MOST_AT_ONCE, batches
 from imagegen.services.library.tags import tag_all, tags_of, untag_all
@@ -47,6 +49,7 @@ __all__ = [
     "display_title",
     "encode_cursor",
     "filename_for",
+    "files_of",
     "find_duplicate",
     "get_image",
     "ids_of",
@@ -66,4 +69,5 @@ __all__ = [
     "tags_of",
     "trash",
     "untag_all",
+    "versions",
 ]

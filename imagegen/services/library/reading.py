@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,12 @@ def get_image(public_id: str, *, trashed: bool = False) -> Image:
     return image
 
 
+def files_of(public_ids: Iterable[str]) -> Sequence[Any]:
+    """Return where the files of pictures lie (rows with `file_key` and `filename`), but of those in the trash."""
+    files = select(Image.file_key, Image.filename).where(Image.public_id.in_(list(public_ids)))
+    return db.session.execute(files.where(Image.deleted_at.is_(None)).order_by(Image.id)).all()
+
+
 def siblings(image: Image) -> Sequence[Any]:
     """Return the pictures of the same job, in the order of their slots."""
     if image.job_id is None:
@@ -34,6 +40,25 @@ def siblings(image: Image) -> Sequence[Any]:
     made_together = select(*GRID_COLUMNS).where(Image.job_id == image.job_id, Image.deleted_at.is_(None))
     in_order = made_together.join(Shot, Shot.id == Image.shot_id, isouter=True).order_by(Shot.slot, Image.id)
     return db.session.execute(in_order).all()
+
+
+MOST_VERSIONS = 60
+
+
+def versions(image: Image) -> Sequence[Any]:
+    """Return the pictures that were made of one another, `image` among them, the earliest first; none if it is alone.
+
+    From the first of the family down; of a family without end, those nearest to the first.
+    """
+    up = select(Image.id, Image.parent_id).where(Image.id == image.id).cte("ancestors", recursive=True)
+    up = up.union(select(Image.id, Image.parent_id).where(Image.id == up.c.parent_id))
+    down = (
+        select(Image.id).join(up, up.c.id == Image.id).where(up.c.parent_id.is_(None)).cte("family", recursive=True)
+    )
+    down = down.union(select(Image.id).where(Image.parent_id == down.c.id))
+    found = select(*GRID_COLUMNS).join(down, down.c.id == Image.id).where(Image.deleted_at.is_(None))
+    rows = db.session.execute(found.order_by(Image.id).limit(MOST_VERSIONS)).all()
+    return rows if len(rows) > 1 else []
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,197 @@
+"""What is done to several pictures at once: each verb has its opposite, so that it can be undone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from flask import make_response, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import format_decimal, gettext, ngettext
+
+from imagegen.blueprints.library import contexts, forms
+from imagegen.blueprints.library.blueprint import blueprint
+from imagegen.core.errors import NotFound, StudioError
+from imagegen.core.text import N_
+from imagegen.services import library
+from imagegen.services.library import collections
+from imagegen.web import access
+from imagegen.web.auth import identity
+from imagegen.web.htmx import page as render
+from imagegen.web.htmx import trigger, wants_partial
+
+Given = dict[str, str]
+Call = Callable[[list[str], Given], Iterable[str]]
+
+
+@dataclass(frozen=True)
+class Verb:
+    """One thing to do: how, what is said when it is done, and what undoes it."""
+
+    call: Call
+    said: Callable[[int, Given], str]
+    undo: str | None
+
+
+def _tags(given: Given) -> list[str]:
+    found = forms.names(given.get("tags", ""))
+    if not found:
+        raise StudioError(N_("Write a tag."), field="tags")
+    return found
+
+
+def _collection_name(given: Given) -> str:
+    return collections.get(given.get("to", "")).name
+
+
+VERBS: dict[str, Verb] = {
+    "star": Verb(
+        lambda ids, _given: library.star_all(public_ids=ids, on=True),
+        lambda count, _given: ngettext(
+            "%(n)s picture has a star now.", "%(n)s pictures have a star now.", count, n=_n(count)
+        ),
+        "unstar",
+    ),
+    "unstar": Verb(
+        lambda ids, _given: library.star_all(public_ids=ids, on=False),
+        lambda count, _given: ngettext(
+            "%(n)s picture has no star any more.", "%(n)s pictures have no star any more.", count, n=_n(count)
+        ),
+        "star",
+    ),
+    "tag": Verb(
+        lambda ids, given: library.tag_all(public_ids=ids, names=_tags(given)),
+        lambda count, given: ngettext(
+            "%(n)s picture is tagged “%(tags)s”.",
+            "%(n)s pictures are tagged “%(tags)s”.",
+            count,
+            n=_n(count),
+            tags=", ".join(_tags(given)),
+        ),
+        "untag",
+    ),
+    "untag": Verb(
+        lambda ids, given: library.untag_all(public_ids=ids, names=_tags(given)),
+        lambda count, given: ngettext(
+            "“%(tags)s” was taken off %(n)s picture.",
+            "“%(tags)s” was taken off %(n)s pictures.",
+            count,
+            n=_n(count),
+            tags=", ".join(_tags(given)),
+        ),
+        "tag",
+    ),
+    "collect": Verb(
+        lambda ids, given: collections.put_in(public_id=given.get("to", ""), image_ids=ids),
+        lambda count, given: ngettext(
+            "%(n)s picture is in “%(name)s” now.",
+            "%(n)s pictures are in “%(name)s” now.",
+            count,
+            n=_n(count),
+            name=_collection_name(given),
+        ),
+        "uncollect",
+    ),
+    "uncollect": Verb(
+        lambda ids, given: collections.take_out(public_id=given.get("to", ""), image_ids=ids),
+        lambda count, given: ngettext(
+            "%(n)s picture was taken out of “%(name)s”.",
+            "%(n)s pictures were taken out of “%(name)s”.",
+            count,
+            n=_n(count),
+            name=_collection_name(given),
+        ),
+        "collect",
+    ),
+    "trash": Verb(
+        lambda ids, _given: library.put_into_trash(public_ids=ids),
+        lambda count, _given: ngettext(
+            "%(n)s picture is in the trash.", "%(n)s pictures are in the trash.", count, n=_n(count)
+        ),
+        "restore",
+    ),
+    "restore": Verb(
+        lambda ids, _given: library.restore_all(public_ids=ids),
+        lambda count, _given: ngettext(
+            "%(n)s picture is back in the library.", "%(n)s pictures are back in the library.", count, n=_n(count)
+        ),
+        "trash",
+    ),
+    "delete": Verb(
+        lambda ids, _given: library.delete_for_ever(public_ids=ids),
+        lambda count, _given: ngettext(
+            "%(n)s picture is deleted for ever.", "%(n)s pictures are deleted for ever.", count, n=_n(count)
+        ),
+        None,
+    ),
+}
+"""By name. The trash is no place for stars and tags: verbs pass over what lies there, and say so by their number."""
+
+
+def _n(count: int) -> str:
+    return format_decimal(count)
+
+
+@blueprint.post("/bulk/<verb>")
+@access.organising
+def do(verb: str) -> ResponseReturnValue:
+    """Do it to the pictures that the form is about, and say how many have changed, with a way back."""
+    if verb not in VERBS:
+        raise NotFound(N_("There is nothing like that to do with pictures."))
+    given = request.form.to_dict()
+    if verb == "collect" and not given.get("to"):
+        given["to"] = _new_collection(given.get("name", ""))
+    changed = [
+        public_id for batch in forms.selection(request.form).batches() for public_id in VERBS[verb].call(batch, given)
+    ]
+    if not wants_partial():
+        return redirect(forms.back() or url_for("library.index"), 303)
+    return _done(verb, changed, given)
+
+
+def _new_collection(name: str) -> str:
+    who = identity()
+    return collections.make(organisation_id=who.organisation.id, user_id=who.user.id, name=name).public_id
+
+
+def _done(verb: str, changed: list[str], given: Given) -> ResponseReturnValue:
+    kept = {name: given[name] for name in ("tags", "to") if given.get(name)}
+    sentence = VERBS[verb].said(len(changed), given)
+    if verb == "trash" and (hurt := _in_use(changed)):
+        sentence += " " + gettext("Still used by: %(names)s.", names=hurt)
+    response = make_response(
+        render_template(
+            "library/_done.html",
+            text=sentence,
+            undo={"url": url_for("library.do", verb=VERBS[verb].undo), "ids": ",".join(changed), "fields": kept}
+            if VERBS[verb].undo and changed
+            else None,
+        )
+    )
+    return trigger(response, **{"library:changed": {"verb": verb, "ids": changed, **kept}})
+
+
+def _in_use(public_ids: list[str]) -> str:
+    """Return the names of what uses these pictures, a few of many."""
+    names = contexts.users_of(public_ids)
+    more = len(names) - MOST_NAMED
+    found = ", ".join(names[:MOST_NAMED])
+    return gettext("%(names)s and %(n)s more", names=found, n=_n(more)) if more > 0 else found
+
+
+MOST_NAMED = 5
+
+
+@blueprint.post("/delete")
+@access.organising
+def ask_to_delete() -> ResponseReturnValue:
+    """Ask whether pictures are to be deleted for ever, and name what uses them; nothing is deleted yet."""
+    ids = forms.selection(request.form).ids()
+    question = {
+        "count": len(ids),
+        "number": _n(len(ids)),
+        "ids": ",".join(ids),
+        "users": _in_use(ids),
+        "back": forms.back() or url_for("library.index", filter="trash"),
+    }
+    return render("library/delete.html", "library/_delete.html", question=question)

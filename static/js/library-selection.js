@@ -1,0 +1,197 @@
+/*
+ * Which pictures are selected. The ticks are boxes of the form #bulk, so the browser sends them by itself; beyond that,
+ * what is selected stays so when the grid shows something else, and "all that match" reaches what no page has loaded.
+ */
+const LONG_PRESS_MS = 450;
+
+const chosen = new Set();
+const excepted = new Set();
+const gone = new Map(); // id → the tile that was taken out, and the mark where it stood
+let all = false;
+let anchor = null;
+let pressed = 0;
+let held = false;
+
+const form = () => document.getElementById("bulk");
+const grid = () => document.getElementById("grid");
+const tileOf = (id) => document.getElementById(`tile-${id}`);
+export const tiles = () => [...(grid()?.querySelectorAll(".thumb[data-id]") ?? [])];
+export const has = (id) => (all ? !excepted.has(id) : chosen.has(id));
+export const any = () => all || chosen.size > 0;
+
+/** Bind everything; without the right to change anything there is nothing to select for. */
+export function begin() {
+  if (!form()) return;
+  document.addEventListener("click", clicked, true);
+  document.addEventListener("formdata", fill);
+  document.addEventListener("library:changed", ({ detail }) => changed(detail));
+  document.addEventListener("htmx:after:swap", mark);
+  document.addEventListener("keydown", sendByEnter);
+  document.addEventListener("pointerdown", press);
+  for (const name of ["pointerup", "pointercancel", "scroll"]) document.addEventListener(name, () => clearTimeout(pressed), true);
+  document.addEventListener("contextmenu", (event) => held && event.preventDefault());
+  for (const box of document.querySelectorAll("#grid [name=ids]:checked")) chosen.add(box.value);
+  show();
+}
+
+function clicked(event) {
+  const at = (selector) => event.target.closest?.(selector);
+  if (at("[data-clear]")) return clear();
+  if (at("[data-all-that-match]")) return chooseAll();
+  const tile = at("#grid .thumb");
+  if (!tile) return undefined;
+  const box = at("[name=ids]");
+  if (box) return event.shiftKey && anchor ? range(tile.dataset.id, box.checked) : toggle(tile.dataset.id, box.checked);
+  if (!at(".tile__open")) return undefined;
+  const byTouch = any() && event.pointerType === "touch";
+  if (!event.shiftKey && !byTouch && !held) return undefined;
+  event.preventDefault();
+  event.stopPropagation();
+  if (held) held = false;
+  else if (event.shiftKey) range(tile.dataset.id, true);
+  else toggle(tile.dataset.id, !has(tile.dataset.id));
+  return undefined;
+}
+
+function press(event) {
+  held = false;
+  const tile = event.target.closest?.("#grid .thumb");
+  if (event.pointerType !== "touch" || !tile) return;
+  clearTimeout(pressed);
+  pressed = setTimeout(() => {
+    held = true;
+    toggle(tile.dataset.id, true);
+    navigator.vibrate?.(12);
+  }, LONG_PRESS_MS);
+}
+
+/** Select one picture, or not any more. */
+export function toggle(id, on) {
+  if (all) (on ? excepted.delete(id) : excepted.add(id));
+  else (on ? chosen.add(id) : chosen.delete(id));
+  anchor = id;
+  show();
+}
+
+/** Select all from the last one that was touched to this. */
+export function range(id, on = true) {
+  const ids = tiles().map((tile) => tile.dataset.id);
+  const from = ids.indexOf(anchor);
+  const to = ids.indexOf(id);
+  const between = from < 0 ? [id] : ids.slice(Math.min(from, to), Math.max(from, to) + 1);
+  const within = all ? excepted : chosen;
+  for (const each of between) (all ? !on : on) ? within.add(each) : within.delete(each);
+  anchor ??= id;
+  show();
+}
+
+/** Begin ranges at this picture. */
+export function begins(id) {
+  anchor = id;
+}
+
+/** Select nothing. */
+export function clear() {
+  all = false;
+  anchor = null;
+  chosen.clear();
+  excepted.clear();
+  show();
+}
+
+/** Select whatever fits the search and filters, loaded or not. */
+export async function chooseAll() {
+  all = true;
+  excepted.clear();
+  show();
+  const answer = await fetch(document.querySelector("[data-library]").dataset.count + location.search);
+  if (answer.ok && all) form().dataset.matching = await answer.text();
+  show();
+}
+
+/** Press a button of the bar; on `id` alone if nothing is selected. */
+export function act(verb, id) {
+  const button = form()?.querySelector(`[data-verb="${verb}"]`);
+  if (!button || !button.checkVisibility({ visibilityProperty: false }) && any()) return;
+  if (!any() && id) toggle(id, true);
+  if (any()) button.click();
+}
+
+/* Tiles that come are drawn as they are selected; whole pages of them, so once for all. */
+function mark() {
+  for (const tile of tiles()) {
+    const box = tile.querySelector("[name=ids]");
+    const on = has(tile.dataset.id);
+    if (box.checked !== on) box.checked = on;
+  }
+}
+
+function show() {
+  mark();
+  const bar = form();
+  const pattern = all ? bar.dataset.all : bar.dataset.one;
+  const count = all ? (bar.dataset.matching ?? "") : chosen.size.toLocaleString(document.documentElement.lang);
+  const less = all && excepted.size ? ` (−${excepted.size})` : "";
+  bar.toggleAttribute("data-open", any());
+  bar.toggleAttribute("data-everything", all);
+  bar.querySelector("[data-count]").textContent = any() ? pattern.replace("#", count).replace("  ", " ") + less : "";
+  if (!all) delete bar.dataset.matching;
+}
+
+/* What the form sends: all that is selected, in one field, however many there are. */
+function fill({ target, formData }) {
+  if (target !== form()) return;
+  formData.delete("ids");
+  formData.set("back", location.pathname + location.search);
+  if (!all) return formData.set("ids", [...chosen].join(","));
+  formData.set("all", "1");
+  formData.set("except", [...excepted].join(","));
+  for (const [name, value] of new URLSearchParams(location.search)) formData.set(name, value);
+}
+
+function sendByEnter(event) {
+  const button = event.key === "Enter" && event.target.closest?.(".bulk__menu input") && event.target.closest(".bulk__menu").querySelector("[data-enter]");
+  if (!button) return;
+  event.preventDefault();
+  button.click();
+}
+
+const LEAVES = { trash: "library", restore: "trash", delete: "trash", uncollect: "collection" };
+const RETURNS = { restore: "library", trash: "trash", collect: "collection" };
+const STARS = { star: "true", unstar: "false" };
+
+function changed({ verb, ids, to }) {
+  const place = grid()?.hasAttribute("data-trashed") ? "trash" : "library";
+  const here = (wanted) => wanted === place || (wanted === "collection" && grid()?.dataset.collection === to);
+  if (STARS[verb]) for (const id of ids) document.getElementById(`star-${id}`)?.setAttribute("aria-pressed", STARS[verb]);
+  if (here(LEAVES[verb])) takeOut(ids);
+  else if (here(RETURNS[verb])) putBack(ids);
+  if (verb in LEAVES || verb === "collect") clear();
+  for (const input of document.querySelectorAll(".bulk__menu input")) input.value = "";
+}
+
+/* Taken out, not thrown away: an undo puts each back where it stood. */
+function takeOut(ids) {
+  const focused = document.activeElement?.closest?.(".thumb");
+  let next = focused && ids.includes(focused.dataset.id) ? focused : null;
+  while (next && ids.includes(next.dataset.id)) next = next.nextElementSibling;
+  for (const id of ids) {
+    const tile = tileOf(id);
+    if (!tile) continue;
+    const place = document.createComment("");
+    tile.replaceWith(place);
+    gone.set(id, { tile, place });
+  }
+  (next?.querySelector(".tile__open") ?? null)?.focus({ preventScroll: true });
+}
+
+function putBack(ids) {
+  let lost = false;
+  for (const id of ids) {
+    const { tile, place } = gone.get(id) ?? {};
+    if (place?.isConnected) place.replaceWith(tile);
+    else lost = true;
+    gone.delete(id);
+  }
+  if (lost) document.dispatchEvent(new Event("library:stale"));
+}

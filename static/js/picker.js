@@ -1,0 +1,64 @@
+/*
+ * The dialog in which a picture is chosen: <button data-pick-image="#field" data-pick-url="…">. What is chosen goes into
+ * the field, and the button hears of it: an event "image:picked" with {id, title, src}.
+ */
+import * as upload from "./upload.js";
+
+let dialog = null;
+let opener = null;
+
+/** Open the dialog for `button`; its library is drawn anew each time. */
+export async function open(button) {
+  opener = button;
+  dialog ??= make();
+  await htmx.ajax("GET", button.dataset.pickUrl, { source: button, target: dialog, swap: "innerHTML" });
+  if (!dialog.open) dialog.showModal();
+}
+
+function make() {
+  const made = document.createElement("dialog");
+  made.className = "dialog picker-dialog";
+  made.setAttribute("aria-labelledby", "picker-title");
+  made.setAttribute("closedby", "any");
+  made.addEventListener("click", clicked);
+  made.addEventListener("change", ({ target }) => target.matches("[data-picker-files]") && take(target));
+  made.addEventListener("dblclick", ({ target }) => target.closest("[data-pick]") && use());
+  made.addEventListener("close", () => opener?.focus());
+  document.body.append(made);
+  return made;
+}
+
+function clicked({ target }) {
+  const place = target.closest("[data-place]")?.dataset.place;
+  if (place) show(place);
+  if (target.closest("[data-picker-close]")) dialog.close();
+  const picked = target.closest("[data-pick]");
+  if (picked) for (const each of dialog.querySelectorAll("[data-pick]")) each.ariaPressed = String(each === picked);
+  if (target.closest("[data-use]")) use();
+}
+
+function show(place) {
+  for (const tab of dialog.querySelectorAll("[data-place]")) tab.ariaPressed = String(tab.dataset.place === place);
+  for (const part of dialog.querySelectorAll("[data-for]")) part.hidden = part.dataset.for !== place;
+}
+
+function take(input) {
+  upload.accept(input.files, (id) => {
+    const address = `${dialog.querySelector("#picker-wish").getAttribute("hx-get").replace("/pictures", "")}/${id}`;
+    htmx.ajax("GET", address, { source: input, target: "#picker-picked", swap: "innerHTML" });
+  });
+  input.value = "";
+}
+
+function use() {
+  const picked = dialog.querySelector("[data-picked]");
+  if (!picked) return;
+  const { picked: id, title, src } = picked.dataset;
+  const field = document.querySelector(opener.dataset.pickImage);
+  if (field) {
+    field.value = id;
+    field.dispatchEvent(new Event("change", { bubbles: true }));
+  }
+  dialog.close();
+  opener.dispatchEvent(new CustomEvent("image:picked", { bubbles: true, detail: { id, title, src } }));
+}

@@ -1,0 +1,150 @@
+/*
+ * Uploads: picked, dropped anywhere, or pasted; a line for each with a bar, three at a time. Each file is a request of
+ * its own, so that one that is refused or breaks off holds up no other.
+ */
+const AT_ONCE = 3;
+const AGAIN_FROM = 429;
+
+const waiting = [];
+const busy = new Set();
+let done = 0;
+let all = 0;
+let stored = () => {};
+
+const tray = () => document.querySelector("dialog[open] [data-tray]") ?? document.querySelector("[data-tray]");
+const token = () => JSON.parse(document.body.getAttribute("hx-headers:inherited") ?? "{}")["X-CSRFToken"] ?? "";
+
+/** Bind picking, dropping and pasting. `onStored(id)` hears of each picture that is in the library now. */
+export function begin({ onStored }) {
+  stored = onStored;
+  const input = document.querySelector("[data-upload]");
+  if (!tray() || !input) return;
+  input.addEventListener("change", () => {
+    accept(input.files);
+    input.value = "";
+  });
+  document.addEventListener("paste", pasted);
+  for (const name of ["dragenter", "dragover", "dragleave", "drop"]) document.addEventListener(name, dragged);
+  tray().querySelector("[data-tray-close]").addEventListener("click", close);
+  addEventListener("beforeunload", (event) => (waiting.length || busy.size) && event.preventDefault());
+}
+
+/** Put files into the line; `onStored(id)`, where given, hears of these alone. */
+export function accept(files, onStored = stored) {
+  for (const file of files) {
+    const line = document.querySelector("template[data-line]").content.firstElementChild.cloneNode(true);
+    const entry = { file, line, onStored, request: null };
+    line.querySelector("[data-name]").textContent = file.name;
+    line.querySelector("[data-cancel]").addEventListener("click", () => cancel(entry));
+    line.querySelector("[data-again]").addEventListener("click", () => again(entry));
+    tray().querySelector("[data-lines]").append(line);
+    waiting.push(entry);
+    all += 1;
+    show(entry, "waiting");
+  }
+  tray().hidden = false;
+  next();
+}
+
+function pasted(event) {
+  const files = [...(event.clipboardData?.files ?? [])];
+  if (!files.length || event.target.closest?.("input, textarea")) return;
+  event.preventDefault();
+  accept(files);
+}
+
+function dragged(event) {
+  if (!event.dataTransfer?.types.includes("Files")) return;
+  event.preventDefault();
+  const sheet = document.querySelector("[data-drop]");
+  if (event.type === "drop") accept(event.dataTransfer.files);
+  if (event.type === "drop" || (event.type === "dragleave" && !event.relatedTarget)) sheet.hidden = true;
+  else if (event.type === "dragenter") sheet.hidden = false;
+}
+
+function next() {
+  while (busy.size < AT_ONCE && waiting.length) send(waiting.shift());
+  title();
+}
+
+function send(entry) {
+  const request = new XMLHttpRequest();
+  const bar = entry.line.querySelector("progress");
+  entry.request = request;
+  busy.add(entry);
+  show(entry, "sending");
+  request.open("POST", tray().dataset.url);
+  request.setRequestHeader("X-CSRFToken", token());
+  request.setRequestHeader("HX-Request", "true");
+  request.setRequestHeader("HX-Request-Type", "partial");
+  request.upload.onprogress = (event) => (bar.value = (100 * event.loaded) / event.total);
+  request.upload.onload = () => show(entry, "checking");
+  request.onload = () => answered(entry, request);
+  request.onerror = () => end(entry, "broken", "", true);
+  request.onabort = () => end(entry, "canceled", "", true);
+  const body = new FormData();
+  body.append("file", entry.file);
+  request.send(body);
+}
+
+function answered(entry, request) {
+  const answer = new DOMParser().parseFromString(request.responseText, "text/html").body;
+  const tile = answer.querySelector("[data-uploaded]");
+  if (!tile) {
+    const refusal = answer.querySelector("[data-refused]");
+    return end(entry, "refused", (refusal ?? answer).textContent.trim(), request.status >= AGAIN_FROM || refusal?.hasAttribute("data-again"));
+  }
+  const open = entry.line.querySelector("[data-open]");
+  const picture = tile.querySelector("img[srcset]");
+  open.href = tile.querySelector(".tile__open").getAttribute("href");
+  open.hidden = false;
+  entry.line.querySelector("img").src = picture.getAttribute("src");
+  done += 1;
+  end(entry, tile.hasAttribute("data-earlier") ? "known" : "added");
+  entry.onStored(tile.dataset.uploaded);
+}
+
+function end(entry, state, sentence = "", mayRepeat = false) {
+  busy.delete(entry);
+  entry.request = null;
+  show(entry, state, sentence);
+  entry.line.querySelector("[data-again]").hidden = !mayRepeat;
+  entry.line.querySelector("[data-cancel]").hidden = true;
+  next();
+}
+
+function cancel(entry) {
+  if (entry.request) return entry.request.abort();
+  waiting.splice(waiting.indexOf(entry), 1);
+  return end(entry, "canceled", "", true);
+}
+
+function again(entry) {
+  entry.line.querySelector("[data-again]").hidden = true;
+  entry.line.querySelector("[data-cancel]").hidden = false;
+  entry.line.querySelector("progress").value = 0;
+  waiting.push(entry);
+  show(entry, "waiting");
+  next();
+}
+
+function show({ line, file }, state, sentence = "") {
+  line.dataset.state = state;
+  const says = line.querySelector("[data-says]");
+  says.textContent = sentence || (says.dataset[state] ?? "");
+  const aloud = document.querySelector("[data-tray-says]");
+  const words = { added: aloud.dataset.added, known: aloud.dataset.known, refused: aloud.dataset.refused, broken: aloud.dataset.refused }[state];
+  if (words) aloud.textContent = `${words.replace("#", file.name)} ${state === "refused" || state === "broken" ? says.textContent : ""}`.trim();
+}
+
+function title() {
+  const heading = tray().querySelector("[data-tray-title]");
+  heading.textContent = heading.dataset.words.replace("##", all).replace("#", done);
+  tray().querySelector("[data-tray-close]").hidden = busy.size > 0 || waiting.length > 0;
+}
+
+function close() {
+  tray().hidden = true;
+  tray().querySelector("[data-lines]").replaceChildren();
+  done = all = 0;
+}
