@@ -50,6 +50,7 @@ from imagegen.web.auth import SECRET
 from tests.running_studio import Studio, eventually
 
 COUNTS = tuple(int(count) for count in os.environ.get("BENCH_STREAMS", "1,1000,5000").split(","))
+FIRST = 50
 EVENTS = 200
 TO_MANY = 20
 READERS, EVERY = 4, 0.2
@@ -60,13 +61,13 @@ ONE_MS, PAGE_MS, STREAM_KB = 10.0, 25.0, 30.0
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What was seen with so many streams open; times in milliseconds, memory in bytes."""
+    """What was seen with so many streams open; times in milliseconds, memory of one more in bytes."""
 
     streams: int
     alone: list[float]
     everybody: list[float]
     pages: list[float]
-    memory: int
+    memory: float | None
 
 
 def run() -> list[Row]:
@@ -99,10 +100,10 @@ def _rows(measured: Measured, first: Measured, bare: float) -> Iterator[Row]:
     limit = PAGE_MS if limited else None
     yield Row(f"{count} open: pages meanwhile, median", median(measured.pages), "ms", pages)
     yield Row(f"{count} open: pages meanwhile, p99", percentile(measured.pages, 0.99), "ms", pages, limit)
-    if measured.streams > first.streams:
-        each = (measured.memory - first.memory) / (measured.streams - first.streams) / 1000
+    if measured.memory is not None:
         baseline = Baseline("gunicorn with gevent, bare", bare / 1000)
-        yield Row(f"{count} open: memory of each", each, "kB", baseline, STREAM_KB if limited else None)
+        limit = STREAM_KB if limited else None
+        yield Row(f"{count} open: memory of each", measured.memory / 1000, "kB", baseline, limit)
 
 
 class Hall:
@@ -114,6 +115,7 @@ class Hall:
         self._crowd = crowd
         self._feeds, self._lists = _organisation("Feeds"), _organisation("Lists")
         self._open = 0
+        self._floor: tuple[int, int] | None = None
         listener = self._person(self._feeds)
         reader = self._person(self._lists)
         self._reader = self._cookie(reader)
@@ -144,15 +146,23 @@ class Hall:
 
     def measure(self, count: int) -> Measured:
         """Open streams until there are `count`, and see what happens."""
-        seats = [next(self._seats) for _ in range(count - self._open)]
-        self._open = self._crowd.open(seats)
-        assert self._open == count
+        self._fill(count)
         memory = resident_bytes(self._studio.processes("imagegen-web"))
         self._crowd.take()
         alone = self._delays(self._own, 1, EVENTS, apart=0.02)
         with reading("127.0.0.1", self._studio.port, PAGE, self._reader, readers=READERS, every=EVERY) as pages:
             everybody = self._delays(self._of_all, count // 2, TO_MANY, apart=0.5)
-        return Measured(count, alone, everybody, pages, memory)
+        streams, before = self._floor or (count, memory)
+        each = (memory - before) / (count - streams) if count > streams else None
+        return Measured(count, alone, everybody, pages, each)
+
+    def _fill(self, count: int) -> None:
+        """Open streams until there are `count`; the first ones pay for what all of them share."""
+        if self._floor is None and count > FIRST:
+            self._open = self._crowd.open([next(self._seats) for _ in range(FIRST - self._open)])
+            self._floor = FIRST, resident_bytes(self._studio.processes("imagegen-web"))
+        self._open = self._crowd.open([next(self._seats) for _ in range(count - self._open)])
+        assert self._open == count
 
     def _delays(self, job_id: int, listeners: int, rounds: int, *, apart: float) -> list[float]:
         """Return how long each of `listeners` took to hear of each of some events."""
