@@ -218,6 +218,7 @@ class Shot(OrganisationOwned, Model):
     created_at: Mapped[created]
     started_at: Mapped[moment]
     finished_at: Mapped[moment]
+    picture_deleted_at: Mapped[moment]
 
     job: Mapped[Job] = relationship(back_populates="shots")
     attempts: Mapped[list[Attempt]] = relationship(

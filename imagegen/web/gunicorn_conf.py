@@ -19,6 +19,7 @@ try:
 except SettingsError as error:
     sys.exit(str(error))
 _host = f"[{_settings.host}]" if ":" in _settings.host else _settings.host
+WARM_UP_AFTER_SECONDS = 0.5
 _memory = Path("/dev/shm")  # noqa: S108 - gunicorn makes its own unlinked file in it
 
 bind = f"{_host}:{_settings.port}"
@@ -69,6 +70,7 @@ def post_worker_init(worker: Any) -> None:
     """
     serving = worker.wsgi.extensions["studio-serving"]
     serving.begin()
+    gevent.spawn_later(WARM_UP_AFTER_SECONDS, serving.warm_up)
     stop = signal.getsignal(signal.SIGTERM)
 
     def end_streams_and_stop(number: int, frame: FrameType | None) -> None:

@@ -1,7 +1,8 @@
-"""numbers of jobs, shots and attempts are given once"""
+"""numbers of jobs, shots and attempts are given once; pictures that were deleted are known to their shots"""
 
 import re
 
+import sqlalchemy as sa
 from alembic import op
 
 revision = "0012"
@@ -13,6 +14,7 @@ TABLES = ("jobs", "shots", "attempts")
 
 
 def upgrade() -> None:
+    op.add_column("shots", sa.Column("picture_deleted_at", sa.DateTime(timezone=True), nullable=True))
     # The books know these rows by their numbers after they are gone. PostgreSQL's sequences never go back anyway.
     if op.get_bind().dialect.name == "sqlite":
         for table in TABLES:
@@ -42,4 +44,5 @@ def _rebuild(table: str) -> None:
 
 
 def downgrade() -> None:
-    """Leave it: numbers that are given once do no harm to the revisions before."""
+    """Leave the tables as they are: numbers that are given once do no harm to the revisions before."""
+    op.drop_column("shots", "picture_deleted_at")

@@ -24,6 +24,7 @@ from imagegen.models import (
 )
 from imagegen.models.schedules import RunStatus
 from imagegen.services.cleaning.duty import BATCH, Finding
+from imagegen.services.library.trash import forget
 
 KEPT_EXPIRED = timedelta(days=7)
 """For so long after its end a row can still tell what was; a repeated request is known for at least a day."""
@@ -118,4 +119,13 @@ def find_trash(moment: datetime) -> Iterator[Finding]:
 
 def remove_trash(findings: Sequence[Finding], moment: datetime) -> Sequence[Finding]:
     """Delete the rows of those that nobody has taken out of the trash, or used, since."""
-    return _TRASH.remove(findings, moment)
+    gone = _forget(ids=[finding.ref for finding in findings], over=_TRASH.over(moment))
+    return [finding for finding in findings if finding.ref in gone]
+
+
+@writes
+def _forget(uow: UnitOfWork, *, ids: Sequence[int | str], over: ColumnElement[bool]) -> set[int]:
+    still = uow.execute(select(Image.id, Image.public_id).where(Image.id.in_(ids), over).with_for_update())
+    images = {row.id: row.public_id for row in still}
+    forget(uow, images)
+    return set(images)

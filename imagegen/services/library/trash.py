@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from sqlalchemy import delete, select, update
 
 from imagegen.core.clock import now
-from imagegen.models import Image, UnitOfWork, writes
+from imagegen.models import Image, Shot, UnitOfWork, writes
 from imagegen.services.library import indexing, stacks, usage
 from imagegen.services.library.selecting import chosen, the_one
 
@@ -51,12 +51,22 @@ def delete_for_ever(uow: UnitOfWork, *, public_ids: Iterable[str]) -> list[str]:
     Rows go before files: a file without a row is swept, a row without its file would be a broken picture.
     """
     images = dict(chosen(uow, public_ids, trashed=True))
+    forget(uow, images)
+    return list(images.values())
+
+
+def forget(uow: UnitOfWork, images: Mapping[int, str]) -> None:
+    """Delete pictures, by their ids and public ids, and what is known of them elsewhere."""
     for public_id in images.values():
         usage.release(uow, kind=usage.VERSION, reference=public_id)
     near = uow.scalars(select(Image.id).where(Image.near_id.in_(images))).all()
-    uow.execute(delete(Image).where(Image.id.in_(images)), execution_options={"synchronize_session": False})
+    made_for = select(Image.shot_id).where(Image.id.in_(images))
+    for statement in (
+        update(Shot).where(Shot.id.in_(made_for)).values(picture_deleted_at=now()),
+        delete(Image).where(Image.id.in_(images)),
+    ):
+        uow.execute(statement, execution_options={"synchronize_session": False})
     indexing.reindex(uow, (image_id for image_id in near if image_id not in images))
-    return list(images.values())
 
 
 def _move(uow: UnitOfWork, images: dict[int, str], *, deleted_at: datetime | None) -> list[str]:
