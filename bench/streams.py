@@ -51,6 +51,7 @@ from tests.running_studio import Studio, eventually
 
 COUNTS = tuple(int(count) for count in os.environ.get("BENCH_STREAMS", "1,1000,5000").split(","))
 FIRST = 50
+WARM_UP = 4
 EVENTS = 200
 TO_MANY = 20
 READERS, EVERY = 4, 0.2
@@ -149,6 +150,9 @@ class Hall:
         self._fill(count)
         memory = resident_bytes(self._studio.processes("imagegen-web"))
         self._crowd.take()
+        # What is drawn for the first time has its templates and statements compiled.
+        self._delays(self._own, 1, WARM_UP, apart=0.02)
+        self._delays(self._of_all, count // 2, WARM_UP, apart=0.02)
         alone = self._delays(self._own, 1, EVENTS, apart=0.02)
         with reading("127.0.0.1", self._studio.port, PAGE, self._reader, readers=READERS, every=EVERY) as pages:
             everybody = self._delays(self._of_all, count // 2, TO_MANY, apart=0.5)
