@@ -102,10 +102,14 @@ def _page(status: int, sentence: str, *, reference: str | None = None, **_more: 
     )
 
 
+def told_to_wait(error: StudioError) -> dict[str, str]:
+    """Return the header that says when to come back, where `error` knows."""
+    wait = getattr(error, "retry_after", None)
+    return {"Retry-After": str(int(wait))} if wait else {}
+
+
 def _studio_error(error: StudioError) -> ResponseReturnValue:
-    headers = {}
-    if retry_after := getattr(error, "retry_after", None):
-        headers["Retry-After"] = str(int(retry_after))
+    headers = told_to_wait(error)
     if error.status == 401 and is_api():
         headers["WWW-Authenticate"] = 'Bearer realm="Imagegen Studio"'
     errors = [{"field": error.field, "message": said(error.message)}] if error.field else None

@@ -67,6 +67,7 @@ def test_the_page_says_it_too(ann: Person) -> None:
 
     assert [answer.status_code for answer in statuses] == [200, 200, 429]
     assert "You may ask for 2 jobs a minute." in statuses[-1].text
+    assert 0 < int(statuses[-1].headers["Retry-After"]) <= 61
 
 
 def test_one_person_s_haste_is_not_another_s(ann: Person, make_person: MakePerson) -> None:

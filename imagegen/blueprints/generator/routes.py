@@ -19,6 +19,7 @@ from imagegen.services import jobs, library
 from imagegen.web import access, validation
 from imagegen.web import contexts as shared
 from imagegen.web.auth import identity
+from imagegen.web.errors import told_to_wait
 from imagegen.web.htmx import page as render
 from imagegen.web.htmx import wants_partial
 from imagegen.web.language import said
@@ -74,7 +75,9 @@ def create() -> ResponseReturnValue:
         text = said(error.message)
         if error.status >= 500:
             text += " " + said(ADVICE[error.kind])
-        return _refused([{"text": text, "field": error.field}], error.status)
+        refused = make_response(_refused([{"text": text, "field": error.field}], error.status))
+        refused.headers.update(told_to_wait(error))
+        return refused
     return _made(job)
 
 
