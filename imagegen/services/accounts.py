@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -135,18 +136,29 @@ def membership_of(*, user_id: int, organisation_id: int | None) -> Membership | 
     return row
 
 
-def role_now(*, user_id: int, organisation_id: int, session_id: int | None) -> str | None:
-    """Return the person's role in the organisation; None if they left it, or the session that is named has ended."""
-    query = (
-        select(Membership.role)
-        .join(User, User.id == Membership.user_id)
-        .where(Membership.user_id == user_id, Membership.organisation_id == organisation_id, User.enabled)
-    )
-    if session_id is not None:
-        alive = exists().where(Session.id == session_id, Session.user_id == user_id, Session.expires_at > now())
-        query = query.where(alive)
-    role: str | None = db.session.scalar(query)
-    return role
+Belonging = tuple[int, int, int | None]
+"""A person, an organisation, and the session in which the person is there; None without one."""
+
+
+def roles_now(asked: Collection[Belonging]) -> dict[Belonging, str]:
+    """Return people's roles in organisations; who has left, or whose session has ended, is missing."""
+    user_ids = {user_id for user_id, _, _ in asked}
+    session_ids = {session_id for _, _, session_id in asked if session_id is not None}
+    roles = {
+        (user_id, organisation_id): role
+        for user_id, organisation_id, role in db.session.execute(
+            select(Membership.user_id, Membership.organisation_id, Membership.role)
+            .join(User, User.id == Membership.user_id)
+            .where(Membership.user_id.in_(user_ids), User.enabled)
+        )
+    }
+    sessions = select(Session.id, Session.user_id).where(Session.id.in_(session_ids), Session.expires_at > now())
+    owners = dict(db.session.execute(sessions).all())
+    return {
+        (user_id, organisation_id, session_id): roles[user_id, organisation_id]
+        for user_id, organisation_id, session_id in asked
+        if (user_id, organisation_id) in roles and (session_id is None or owners.get(session_id) == user_id)
+    }
 
 
 @dataclass(frozen=True)

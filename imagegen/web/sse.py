@@ -2,7 +2,7 @@
 
 One `Hub` per process hears from Redis that an organisation has new events, reads the new rows once, draws each
 changed piece once per language, and hands the same bytes to all streams that it concerns. A stream itself reads
-the database only when it connects (for what it has missed) and now and then to see that it may still listen.
+the database only when it connects, for what it has missed; whether it may still listen is asked for all together.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from flask_babel import force_locale
 from redis import RedisError
 
 from imagegen.extensions import EVENTS_CHANNEL, db, runtime
-from imagegen.models import ApiToken, Event, Job, organisation_scope
+from imagegen.models import Event, Job, organisation_scope
 from imagegen.models.states import JOB_ENDS
-from imagegen.services import accounts, jobs
-from imagegen.services.rights import Right, rights_of
-from imagegen.web import live, readers
+from imagegen.services import jobs
+from imagegen.services.rights import Right
+from imagegen.web import listening_rights, live, readers
 from imagegen.web.auth import identity
 
 log = structlog.get_logger(__name__)
@@ -36,6 +36,8 @@ log = structlog.get_logger(__name__)
 MOST_STREAMS_A_PERSON = 20
 PING_SECONDS = 15.0
 RECHECK_SECONDS = 30.0
+LOOK_SECONDS = 0.5
+"""How often it is looked whose rights are to be asked for again: few at a time, so that nobody waits for all."""
 YIELD_EVERY = 200
 ASK_SECONDS = 2.0
 """How often the database is asked while Redis can't be heard."""
@@ -74,6 +76,7 @@ class Stream:
     inbox: deque[tuple[int, bytes]] = data_field(default_factory=deque)
     stirred: threading.Event = data_field(default_factory=threading.Event)
     closing: str | None = None
+    checked_at: float = data_field(default_factory=time.monotonic)
     seen: int = 0
     """Up to which of its events the reader has been told when it begins to read its inbox."""
 
@@ -116,6 +119,7 @@ class Hub:
         self._lock = threading.RLock()
         self._listener: threading.Thread | None = None
         self._closed = False
+        self._over = threading.Event()
 
     def join(self, stream: Stream) -> None:
         """Let `stream` hear what happens from now on. A person with too many open pages is told to ask instead."""
@@ -133,6 +137,7 @@ class Hub:
             if self._listener is None:
                 self._listener = threading.Thread(target=self._listen, name="events-hub", daemon=True)
                 self._listener.start()
+                threading.Thread(target=self._watch_rights, name="events-rights", daemon=True).start()
 
     def leave(self, stream: Stream) -> None:
         """Forget `stream`; done twice it does no harm."""
@@ -153,12 +158,35 @@ class Hub:
         """End all streams: this process stops."""
         with self._lock:
             self._closed = True
+        self._over.set()
         for stream in self._all():
             stream.close("shutdown")
 
     def _all(self) -> list[Stream]:
         with self._lock:
             return [stream for streams in self._streams.values() for stream in streams]
+
+    def _watch_rights(self) -> None:
+        """End the streams of those who may not listen any more."""
+        while not self._over.wait(LOOK_SECONDS):
+            clock = time.monotonic()
+            due = [stream for stream in self._all() if stream.checked_at <= clock - RECHECK_SECONDS]
+            for at in range(0, len(due), YIELD_EVERY):
+                self._check(due[at : at + YIELD_EVERY])
+                time.sleep(0)
+
+    def _check(self, streams: list[Stream]) -> None:
+        for stream in streams:
+            stream.checked_at = time.monotonic()
+        with self.app.app_context():
+            try:
+                for stream in listening_rights.refused(streams):
+                    stream.close("signed_out")
+            except Exception:
+                # Without a database there is nothing to hear either; the next round asks again.
+                log.exception("hub.rights_not_checked")
+            finally:
+                db.session.remove()
 
     def _listen(self) -> None:
         while not self._closed:
@@ -349,7 +377,6 @@ def _missed(stream: Stream, after: int) -> list[bytes]:
 
 def _read(here: Hub, stream: Stream, missed: list[bytes]) -> Iterator[bytes]:
     """Give what was missed, then the inbox until the stream is closed, with a ping in quiet times."""
-    recheck_at = time.monotonic() + RECHECK_SECONDS
     try:
         yield b"retry: 1000\n\n"
         yield from missed
@@ -365,30 +392,7 @@ def _read(here: Hub, stream: Stream, missed: list[bytes]) -> Iterator[bytes]:
                 yield message(closing, event="bye")
                 return
             stream.stirred.clear()
-            quiet = min(PING_SECONDS, max(0.0, recheck_at - time.monotonic()))
-            if not stream.inbox and not stream.closing and not stream.stirred.wait(quiet):
+            if not stream.inbox and not stream.closing and not stream.stirred.wait(PING_SECONDS):
                 yield b": ping\n\n"
-            if time.monotonic() >= recheck_at:
-                recheck_at = time.monotonic() + RECHECK_SECONDS
-                if not _may_listen(here.app, stream):
-                    stream.close("signed_out")
     finally:
         here.leave(stream)
-
-
-def _may_listen(app: Flask, stream: Stream) -> bool:
-    """Tell whether session or token still open something, and the person is in the organisation as they were.
-
-    A page that was drawn for another role offers what is refused now, or hides what is not: it has to load anew.
-    """
-    with app.app_context():
-        try:
-            role = accounts.role_now(
-                user_id=stream.user_id, organisation_id=stream.organisation_id, session_id=stream.session_id
-            )
-            if stream.token_id is None:
-                return role is not None and rights_of(role) == stream.rights
-            token = db.session.get(ApiToken, stream.token_id)
-            return role is not None and token is not None and token.alive
-        finally:
-            db.session.remove()

@@ -164,20 +164,20 @@ def test_a_disabled_person_is_out_at_once(ann: User) -> None:
         uow.execute(update(User).values(enabled=False))
 
     assert sessions.session_of(secret) is None
-    assert not accounts.role_now(user_id=ann.id, organisation_id=place, session_id=None)
+    assert not accounts.roles_now([(ann.id, place, None)])
 
 
-def test_the_role_now_follows_the_session_and_the_membership(ann: User) -> None:
+def test_the_roles_now_follow_the_session_and_the_membership(ann: User) -> None:
     secret = _sign_in(ann)
     session = sessions.session_of(secret)
     place, session_id, user_id = session.organisation_id, session.id, ann.id
-    assert accounts.role_now(user_id=user_id, organisation_id=place, session_id=session_id)
-    assert not accounts.role_now(user_id=user_id, organisation_id=place + 1, session_id=session_id)
+    assert accounts.roles_now([(user_id, place, session_id)])
+    assert not accounts.roles_now([(user_id, place + 1, session_id)])
 
     sessions.sign_out(secret=secret)
 
-    assert not accounts.role_now(user_id=user_id, organisation_id=place, session_id=session_id)
-    assert accounts.role_now(user_id=user_id, organisation_id=place, session_id=None)
+    assert not accounts.roles_now([(user_id, place, session_id)])
+    assert accounts.roles_now([(user_id, place, None)])
 
 
 def test_nobody_switches_to_an_organisation_that_is_not_theirs(ann: User) -> None:
