@@ -1,5 +1,7 @@
 /* The grid by keys: arrows move by rows and columns as drawn, the picture in focus is the one stop of the Tab key. */
+import { revive } from "./library-far.js";
 import * as selection from "./library-selection.js";
+import { beside } from "./library-selection.js";
 
 const OPEN_AFTER_MS = 160;
 const PAGE_ROWS = 3;
@@ -9,7 +11,7 @@ let current = null;
 
 const grid = () => document.getElementById("grid");
 const linkOf = (tile) => tile?.querySelector(".tile__open");
-const isTile = (element) => element?.matches?.(".thumb[data-id]");
+const box = (tile) => tile.getBoundingClientRect();
 
 const MOVES = {
   ArrowLeft: (tile) => beside(tile, -1),
@@ -35,7 +37,7 @@ const ACTS = {
 export function begin() {
   document.addEventListener("keydown", pressed, true);
   document.addEventListener("focusin", ({ target }) => target.matches?.("#grid .tile__open") && rove(target));
-  document.addEventListener("htmx:after:swap", settle);
+  for (const name of ["htmx:after:swap", "library:revived"]) document.addEventListener(name, settle);
   settle();
 }
 
@@ -68,6 +70,7 @@ function move(event, tile) {
   } else {
     selection.begins(to.dataset.id);
   }
+  revive(to.closest(".grid__group"));
   linkOf(to).focus({ preventScroll: true });
   to.scrollIntoView({ block: "nearest" });
   follow(linkOf(to));
@@ -80,30 +83,24 @@ function follow(link) {
   opening = setTimeout(() => link === document.activeElement && link.click(), OPEN_AFTER_MS);
 }
 
-function beside(tile, step) {
-  let next = tile;
-  do next = step > 0 ? next.nextElementSibling : next.previousElementSibling;
-  while (next && !isTile(next));
-  return next;
-}
-
 /* The tile of the next row, as it is drawn, whose middle is nearest. */
 function row(tile, step, rows) {
-  const middle = tile.offsetLeft + tile.offsetWidth / 2;
+  const middle = middleOf(tile);
   let found = tile;
   for (let count = 0; count < rows; count += 1) {
     let next = beside(found, step);
-    while (next && next.offsetTop === found.offsetTop) next = beside(next, step);
+    const here = box(found).top;
+    while (next && Math.abs(box(next).top - here) < 1) next = beside(next, step);
     if (!next) break;
-    const top = next.offsetTop;
-    let best = next;
-    for (; next && next.offsetTop === top; next = beside(next, step)) if (distance(next, middle) < distance(best, middle)) best = next;
-    found = best;
+    found = next;
+    for (const top = box(next).top; next && Math.abs(box(next).top - top) < 1; next = beside(next, step)) {
+      if (Math.abs(middleOf(next) - middle) < Math.abs(middleOf(found) - middle)) found = next;
+    }
   }
   return found === tile ? null : found;
 }
 
-const distance = (tile, middle) => Math.abs(tile.offsetLeft + tile.offsetWidth / 2 - middle);
+const middleOf = (tile) => box(tile).left + tile.offsetWidth / 2;
 
 function remove(tile) {
   selection.act(grid().hasAttribute("data-trashed") ? "delete" : "trash", tile.dataset.id);

@@ -37,25 +37,21 @@ async function fetchNewest() {
   const fresh = [...piece.querySelectorAll(".thumb")];
   const known = fresh.filter((tile) => document.getElementById(tile.id));
   if (list.hidden || (fresh.length && !known.length)) return redraw();
-  for (const tile of fresh.filter((each) => !known.includes(each)).reverse()) put(list, tile, piece);
+  for (const tile of fresh.filter((each) => !known.includes(each)).reverse()) put(list, tile);
   for (const tile of known) recount(tile);
 }
 
-/* Under the heading of its day, which is made if it is a new one. */
-function put(list, tile, piece) {
-  let heading = tile.previousElementSibling;
-  while (heading && !heading.matches(".grid__date")) heading = heading.previousElementSibling;
-  const day = heading?.dataset.day ?? "";
-  let own = list.querySelector(`.grid__date[data-day="${day}"]`);
+/* Into the group of its day, which is made if it is a new one. */
+function put(list, tile) {
+  const group = tile.closest(".grid__group");
+  let own = list.querySelector(`.grid__group[data-day="${group.dataset.day}"]`);
   if (!own) {
-    own = heading.cloneNode(true);
-    const rest = document.createElement("li");
-    rest.className = "grid__rest";
-    list.prepend(own, rest);
+    own = group.cloneNode(true);
+    own.querySelector(".grid__tiles").replaceChildren();
+    list.prepend(own);
   }
-  own.after(tile);
+  own.querySelector(".grid__tiles").prepend(tile);
   htmx.process(tile);
-  tile.dispatchEvent(new CustomEvent("library:added", { bubbles: true }));
 }
 
 /* A stack that has grown says so. */

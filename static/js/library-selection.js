@@ -3,9 +3,11 @@
  * what is selected stays so when the grid shows something else, and "all that match" reaches what no page has loaded.
  */
 const LONG_PRESS_MS = 450;
+const LARGEST_GROUP = 120;
 
 const chosen = new Set();
 const excepted = new Set();
+const stars = new Map(); // id → what its star was set to
 const gone = new Map(); // id → the tile that was taken out, and the mark where it stood
 let all = false;
 let anchor = null;
@@ -25,7 +27,8 @@ export function begin() {
   document.addEventListener("click", clicked, true);
   document.addEventListener("formdata", fill);
   document.addEventListener("library:changed", ({ detail }) => changed(detail));
-  document.addEventListener("htmx:after:swap", mark);
+  document.addEventListener("htmx:after:swap", drawn);
+  document.addEventListener("library:revived", ({ target }) => revived(target));
   document.addEventListener("keydown", sendByEnter);
   document.addEventListener("pointerdown", press);
   for (const name of ["pointerup", "pointercancel", "scroll"]) document.addEventListener(name, () => clearTimeout(pressed), true);
@@ -117,12 +120,48 @@ export function act(verb, id) {
   if (any()) button.click();
 }
 
+/** The tile before or behind another, over the borders of groups; undefined at the ends. */
+export function beside(tile, step) {
+  const [sibling, edge] = step > 0 ? ["nextElementSibling", "firstElementChild"] : ["previousElementSibling", "lastElementChild"];
+  if (tile[sibling]) return tile[sibling];
+  for (let group = tile.closest(".grid__group")?.[sibling]; group; group = group[sibling]) {
+    const found = group.querySelector(".grid__tiles")?.[edge];
+    if (found) return found;
+  }
+  return undefined;
+}
+
+/*
+ * What has come: a group that goes on is joined with its beginning while that is small, and tiles that are selected are
+ * drawn so.
+ */
+function drawn() {
+  for (const group of document.querySelectorAll(".grid__group[data-continued]:not([data-settled])")) {
+    const before = group.previousElementSibling?.querySelector(".grid__tiles");
+    group.dataset.settled = "";
+    if (!before || before.childElementCount >= LARGEST_GROUP) continue;
+    before.append(...group.querySelector(".grid__tiles").children);
+    group.remove();
+  }
+  form().dataset.place = grid()?.hasAttribute("data-trashed") ? "trash" : "library";
+  if (any()) mark();
+}
+
+/* What was out of sight has missed what happened meanwhile. */
+function revived(group) {
+  for (const tile of group.querySelectorAll(".thumb")) {
+    tile.querySelector("[name=ids]").checked = has(tile.dataset.id);
+    const star = stars.get(tile.dataset.id);
+    if (star) document.getElementById(`star-${tile.dataset.id}`)?.setAttribute("aria-pressed", star);
+  }
+}
+
 /* Tiles that come are drawn as they are selected; whole pages of them, so once for all. */
 function mark() {
   for (const tile of tiles()) {
     const box = tile.querySelector("[name=ids]");
     const on = has(tile.dataset.id);
-    if (box.checked !== on) box.checked = on;
+    if (box && box.checked !== on) box.checked = on;
   }
 }
 
@@ -133,6 +172,8 @@ function show() {
   const count = all ? (bar.dataset.matching ?? "") : chosen.size.toLocaleString(document.documentElement.lang);
   const less = all && excepted.size ? ` (−${excepted.size})` : "";
   bar.toggleAttribute("data-open", any());
+  document.body.toggleAttribute("data-selecting", any());
+  document.querySelector("[data-library]").toggleAttribute("data-selecting", any());
   bar.toggleAttribute("data-everything", all);
   bar.querySelector("[data-count]").textContent = any() ? pattern.replace("#", count).replace("  ", " ") + less : "";
   if (!all) delete bar.dataset.matching;
@@ -163,7 +204,12 @@ const STARS = { star: "true", unstar: "false" };
 function changed({ verb, ids, to }) {
   const place = grid()?.hasAttribute("data-trashed") ? "trash" : "library";
   const here = (wanted) => wanted === place || (wanted === "collection" && grid()?.dataset.collection === to);
-  if (STARS[verb]) for (const id of ids) document.getElementById(`star-${id}`)?.setAttribute("aria-pressed", STARS[verb]);
+  if (STARS[verb]) {
+    for (const id of ids) {
+      stars.set(id, STARS[verb]);
+      document.getElementById(`star-${id}`)?.setAttribute("aria-pressed", STARS[verb]);
+    }
+  }
   if (here(LEAVES[verb])) takeOut(ids);
   else if (here(RETURNS[verb])) putBack(ids);
   if (verb in LEAVES || verb === "collect") clear();
@@ -174,7 +220,7 @@ function changed({ verb, ids, to }) {
 function takeOut(ids) {
   const focused = document.activeElement?.closest?.(".thumb");
   let next = focused && ids.includes(focused.dataset.id) ? focused : null;
-  while (next && ids.includes(next.dataset.id)) next = next.nextElementSibling;
+  while (next && ids.includes(next.dataset.id)) next = beside(next, 1);
   for (const id of ids) {
     const tile = tileOf(id);
     if (!tile) continue;

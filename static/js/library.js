@@ -1,4 +1,5 @@
 /* The library's page: selecting, moving by keys, what is new, uploads. Its pieces are bound to the document, for htmx replaces the grid. */
+import * as far from "./library-far.js";
 import * as keys from "./library-keys.js";
 import * as live from "./library-live.js";
 import * as selection from "./library-selection.js";
@@ -9,6 +10,7 @@ const search = document.getElementById("q");
 
 selection.begin();
 keys.begin();
+far.begin();
 live.begin();
 upload.begin({ onStored: live.refresh });
 

@@ -30,16 +30,16 @@ def grid(page: Page, wish: Wish, *, after: date | None) -> Context:
     """Return a page of pictures, in groups by day where the order is by time; `after` is the day that goes on."""
     narrowed = forms.address_of(wish)
     groups = []
-    for day, rows in groupby(page.items, key=lambda row: _day(row.created_at) if _by_time(wish) else None):
+    for day, rows in groupby(page.items, key=lambda row: _group(row, wish)):
         groups.append(
             {
-                "label": _day_in_words(day) if day else "",
+                "label": _in_words(day, wish) if day else "",
                 "day": day.isoformat() if day else "",
                 "continued": day == after or day is None,
                 "images": [tile(row, wish) for row in rows],
             }
         )
-    last = _day(page.items[-1].created_at).isoformat() if page.items and _by_time(wish) else None
+    last = groups[-1]["day"] or None if groups else None
     more = {"cursor": page.next_cursor, **narrowed}
     return {
         "groups": groups,
@@ -54,13 +54,21 @@ def grid(page: Page, wish: Wish, *, after: date | None) -> Context:
     }
 
 
-def _by_time(wish: Wish) -> bool:
-    return wish.sort in ("newest", "oldest")
+def _group(row: Any, wish: Wish) -> date | None:
+    """Return the day under which a picture stands: the month's first where few of each day fit; None for no days."""
+    if wish.sort not in ("newest", "oldest"):
+        return None
+    day = _day(row.created_at)
+    return day.replace(day=1) if _narrowed(wish) else day
+
+
+def _narrowed(wish: Wish) -> set[str]:
+    return set(wish.to_mapping()) - {"sort", "stack"}
 
 
 def _why_empty(wish: Wish) -> str:
     """Return what kind of emptiness a page shows: of the whole library, of a place in it, or of a search."""
-    narrowed = set(wish.to_mapping()) - {"sort", "stack"}
+    narrowed = _narrowed(wish)
     if not narrowed:
         return "library"
     if wish.trashed and narrowed == {"filter"}:
@@ -91,6 +99,12 @@ def image(row: Any) -> Context:
 
 def _day(moment: datetime) -> date:
     return to_user_timezone(moment).date()
+
+
+def _in_words(day: date, wish: Wish) -> str:
+    if _narrowed(wish):
+        return str(format_date(day, "LLLL y"))
+    return _day_in_words(day)
 
 
 def _day_in_words(day: date) -> str:
