@@ -44,8 +44,8 @@ def submit(
 
     With `most_new`, Conflict if more pictures than that would have to be made beside the earlier ones.
     """
-    plan = generation.plan(request)
     with organisation_scope(organisation_id):
+        plan = generation.plan(request)
         # The same request again is no new job; whether it is the same, `create_job` finds out.
         if not generation.is_used(organisation_id=organisation_id, user_id=user_id, key=idempotency_key):
             found = generation.answers(db.session(), organisation_id=organisation_id, request=request, plan=plan)

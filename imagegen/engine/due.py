@@ -15,7 +15,7 @@ from itertools import islice
 
 import structlog
 from pydantic import ValidationError
-from sqlalchemy import select, update
+from sqlalchemy import Select, select, update
 
 from imagegen.core.errors import ErrorKind, StudioError
 from imagegen.core.text import N_, Message
@@ -210,11 +210,13 @@ def _begin(one: _Taken) -> None:
     if error is not None and error.kind in _PASSING and _wait(run_id=one.run_id):
         log.info("due.refused_for_now", run=one.run_id, error=str(error))
         return
-    _settle(run_id=one.run_id, key=one.key, user_id=one.user_id, error=error.message if error else None)
+    _settle(run_id=one.run_id, key=one.key, error=error.message if error else None)
 
 
 def _ask(one: _Taken) -> StudioError | None:
-    """Ask for the job; return why there is none."""
+    """Ask for the job, unless somebody did before; return why there is none."""
+    if db.session.scalar(_job_under(one.organisation_id, one.key)) is not None:
+        return None
     reason = _why_not(one)
     if reason is not None:
         return StudioError(reason)
@@ -229,6 +231,12 @@ def _ask(one: _Taken) -> StudioError | None:
     except StudioError as error:
         return error
     return None
+
+
+def _job_under(organisation_id: int, key: str) -> Select[int]:
+    """Return the query for the job of a time, whoever answers for the schedule by now."""
+    mine = (IdempotencyKey.organisation_id == organisation_id, IdempotencyKey.key == key)
+    return select(IdempotencyKey.job_id).where(*mine).order_by(IdempotencyKey.id).limit(1)
 
 
 def _why_not(one: _Taken) -> Message | None:
@@ -249,18 +257,12 @@ def _wait(uow: UnitOfWork, *, run_id: int) -> bool:
 
 
 @writes
-def _settle(uow: UnitOfWork, *, run_id: int, key: str, user_id: int, error: str | None) -> None:
+def _settle(uow: UnitOfWork, *, run_id: int, key: str, error: str | None) -> None:
     """Write down what became of a run. A job that there is goes before any error."""
     run = uow.scalar(select(ScheduleRun).where(ScheduleRun.id == run_id).with_for_update())
     if run is None or run.status == RunStatus.BEGUN:
         return
-    job_id = uow.scalar(
-        select(IdempotencyKey.job_id).where(
-            IdempotencyKey.organisation_id == run.organisation_id,
-            IdempotencyKey.user_id == user_id,
-            IdempotencyKey.key == key,
-        )
-    )
+    job_id = uow.scalar(_job_under(run.organisation_id, key))
     run.status = RunStatus.BEGUN if job_id is not None else RunStatus.FAILED
     run.job_id, run.error = job_id, error if job_id is None else None
     run.lease_until, run.ended_at = None, schedules.database_time(uow)

@@ -30,7 +30,7 @@ from imagegen.models import (
 from imagegen.models.budgets import Per
 from imagegen.models.columns import db_now
 from imagegen.models.schedules import Missed, RunStatus
-from imagegen.services import budgets, schedules
+from imagegen.services import budgets, provider_keys, schedules
 from imagegen.services.audit import Actor
 from imagegen.services.generation import GenerationRequest
 from imagegen.services.schedules import When
@@ -296,6 +296,47 @@ def test_a_schedule_that_was_changed_after_a_crash_keeps_the_job_it_has(
     due.begin_due()
     (run,) = runs(schedule)
     assert run.status == RunStatus.BEGUN and run.job.prompt == "violet waves"
+
+
+def test_a_schedule_that_somebody_else_answers_for_since_a_crash_keeps_the_job_it_has(
+    ann: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    eve = join(ann, "eve")
+    schedule = add(ann)
+    bring(schedule)
+    with monkeypatch.context() as patched, pytest.raises(Died):
+        patched.setattr(due, "_settle", dies)
+        due.begin_due()
+    schedules.change(public_id=schedule.public_id, user_id=eve.user_id, when=When(cron=HOURLY))
+    change(ScheduleRun, runs(schedule)[0].id, lease_until=database_now() - timedelta(seconds=1))
+
+    due.begin_due()
+    (run,) = runs(schedule)
+    assert run.status == RunStatus.BEGUN and run.job.user_id == ann.user_id
+    assert jobs() == 1
+
+
+def join(member: Member, name: str) -> Member:
+    """Add a person to the organisation of `member`."""
+    with unit_of_work() as uow:
+        user = User(email=f"{name}@one.example", name=name, password_hash="unusable")
+        user.memberships.append(Membership(organisation_id=member.organisation_id, role="editor"))
+        uow.add(user)
+    return Member(user.id, member.organisation_id)
+
+
+def test_an_organisation_with_a_key_of_its_own_draws_with_it_at_its_time(ann: Member) -> None:
+    actor = Actor(user_id=ann.user_id, organisation_id=ann.organisation_id)
+    request = GenerationRequest(prompt="violet waves", provider="openai")
+    with organisation_scope(ann.organisation_id):
+        provider_keys.enter(by=actor, provider="openai", secret="sk-of-this-organisation-alone")
+        schedule = add(ann, request=request)
+    bring(schedule)
+
+    due.begin_due()
+    (run,) = runs(schedule)
+    assert (run.status, run.error) == (RunStatus.BEGUN, None)
+    assert run.job.provider == "openai"
 
 
 def test_one_that_breaks_does_not_keep_the_others_from_their_time(
