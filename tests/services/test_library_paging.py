@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -125,6 +126,13 @@ def test_a_picture_added_or_deleted_meanwhile_shifts_nothing(ann: Member) -> Non
 def test_a_cursor_that_is_none_of_ours_is_refused_with_a_sentence(ann: Member, cursor: str) -> None:
     with organisation_scope(ann.organisation_id), pytest.raises(StudioError) as refused:
         library.list_images(cursor=cursor)
+    assert refused.value.field == "cursor"
+
+
+def test_nor_is_one_whose_name_holds_what_no_name_can(ann: Member) -> None:
+    forged = base64.urlsafe_b64encode(b"n5.\x00").decode().rstrip("=")
+    with organisation_scope(ann.organisation_id), pytest.raises(StudioError) as refused:
+        library.list_images(library.Wish(sort="name"), cursor=forged)
     assert refused.value.field == "cursor"
 
 

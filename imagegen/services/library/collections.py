@@ -16,6 +16,8 @@ from imagegen.services.library.selecting import chosen
 from imagegen.services.library.words import fold
 
 LONGEST = 120
+LONGEST_KEY = 240
+"""Without its variants one letter may become eighteen (U+FDFA)."""
 
 
 def all_collections() -> Sequence[Collection]:
@@ -115,11 +117,17 @@ def _no_such() -> NotFound:
     return NotFound(N_("There is no such collection."))
 
 
+def _no_name() -> StudioError:
+    return StudioError(N_("Give it a name of up to {most} characters.").format(most=LONGEST), field="name")
+
+
 def _named(uow: UnitOfWork, name: str, *, but: int | None = None) -> tuple[str, str]:
     spelt = " ".join(clean(name).split())
     if not spelt or len(spelt) > LONGEST:
-        raise StudioError(N_("Give it a name of up to {most} characters.").format(most=LONGEST), field="name")
+        raise _no_name()
     key = fold(spelt)
+    if len(key) > LONGEST_KEY:
+        raise _no_name()
     taken = select(Collection.id).where(Collection.key == key)
     if uow.scalar(taken if but is None else taken.where(Collection.id != but)) is not None:
         raise Conflict(N_("There is a collection of that name already."), field="name")

@@ -16,7 +16,7 @@ PAGE = 40
 LONGEST_CURSOR = 512
 
 _ID = re.compile(r"i([0-9]{1,18})")
-_KEYED = re.compile(r"([un])([0-9]{1,18})\.(.*)", re.DOTALL)
+_KEYED = re.compile(r"([un])([0-9]{1,18})\.([^\0]*)")
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,9 @@ from imagegen.services.library.selecting import chosen
 from imagegen.services.library.words import fold
 
 LONGEST = 60
+LONGEST_KEY = 120
+"""Without its variants one letter may become eighteen (U+FDFA)."""
+
 MOST_OF_PICTURE = 50
 SUGGESTIONS = 10
 
@@ -136,7 +139,7 @@ def _checked(names: Iterable[str]) -> list[tuple[str, str]]:
     found: dict[str, str] = {}
     for name in names:
         spelt = " ".join(clean(name).split())
-        if len(spelt) > LONGEST:
+        if len(spelt) > LONGEST or len(key_of(spelt)) > LONGEST_KEY:
             raise StudioError(N_("A tag is too long: {most} characters at most.").format(most=LONGEST), field="tags")
         if key_of(spelt):
             found.setdefault(key_of(spelt), spelt)

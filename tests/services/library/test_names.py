@@ -1,0 +1,26 @@
+"""Names of tags and collections."""
+
+from __future__ import annotations
+
+import pytest
+
+from imagegen.core.errors import StudioError
+from imagegen.services.library import collections, tags
+from tests.models.rows import Member
+from tests.services.library.conftest import Add
+
+LIGATURE = "\ufdfa"
+"""One letter that is eighteen once its variants are taken away."""
+
+
+def test_a_tag_that_grows_too_long_where_it_is_compared_is_refused(add: Add) -> None:
+    with pytest.raises(StudioError, match="too long"):
+        tags.tag_all(public_ids=[add().public_id], names=[LIGATURE * tags.LONGEST])
+
+
+def test_so_is_a_collections_name(ann: Member) -> None:
+    with pytest.raises(StudioError) as refused:
+        collections.make(
+            organisation_id=ann.organisation_id, user_id=ann.user_id, name=LIGATURE * collections.LONGEST
+        )
+    assert refused.value.field == "name"
