@@ -1,0 +1,204 @@
+"""The library in a real browser: by keyboard alone, by hand, with uploads, and as axe-core sees it."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from PIL import Image as Pixels
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.test_accessibility import SCHEMES, findings, still_page
+from tests.browser.windows import Scheme, Windows
+from tests.running_studio import Studio, eventually, json_of
+
+
+@pytest.fixture(scope="module")
+def pictures(studio: Studio, api: requests.Session) -> list[str]:
+    """Six pictures of one job, by id; the grid begins with them."""
+    made = json_of(
+        api.post(f"{studio.url}/api/v1/images/generate", json={"prompt": "violet dunes", "provider": "local", "n": 6})
+    )
+
+    def ended() -> Any:
+        job = json_of(api.get(f"{studio.url}/api/v1/jobs/{made['id']}"))
+        return job if job["finished_at"] else None
+
+    return [image["id"] for image in eventually(ended)["images"]]
+
+
+@pytest.fixture
+def library(windows: Windows, pictures: list[str]) -> Page:
+    """The library, searched for these pictures."""
+    page = windows.open("/library?q=violet+dunes")
+    expect(tiles(page)).to_have_count(len(pictures))
+    return page
+
+
+def tiles(page: Page) -> Locator:
+    return page.locator("#grid .thumb")
+
+
+def says(page: Page, text: str) -> None:
+    expect(page.locator(".toast", has_text=text)).to_be_visible()
+
+
+def test_the_whole_library_by_keyboard_alone(library: Page) -> None:
+    page = library
+    page.keyboard.press("/")
+    expect(page.locator("#q")).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    first = tiles(page).first.locator(".tile__open")
+    expect(first).to_be_focused()
+    page.keyboard.press("x")
+    page.keyboard.press("Shift+ArrowRight")
+    page.keyboard.press("Shift+ArrowRight")
+    expect(page.locator("[name=ids]:checked")).to_have_count(3)
+    expect(page.locator(".bulk__count")).to_have_text("3 selected")
+    page.keyboard.press("t")
+    expect(page.locator("#bulk-tags")).to_be_focused()
+    page.keyboard.type("Dusk, Sand")
+    page.keyboard.press("Enter")
+    says(page, "3 pictures are tagged “Dusk, Sand”.")
+    page.keyboard.press("Escape")
+    expect(page.locator(".bulk")).to_be_hidden()
+    tiles(page).nth(1).locator(".tile__open").focus()
+    page.keyboard.press("s")
+    expect(tiles(page).nth(1).get_by_role("button", name="Star")).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("s")
+    expect(tiles(page).nth(1).get_by_role("button", name="Star")).to_have_attribute("aria-pressed", "false")
+    page.keyboard.press("Enter")
+    expect(page.locator("#drawer .facts-panel, #lightbox[open]").first).to_be_visible()
+
+
+def test_down_and_up_follow_the_rows_as_they_are_drawn(windows: Windows, pictures: list[str]) -> None:
+    page = windows.open("/library?q=violet+dunes", viewport={"width": 700, "height": 900})
+    tiles(page).nth(0).locator(".tile__open").focus()
+    places = [tile.bounding_box() or {} for tile in tiles(page).all()]
+    below = next(n for n, place in enumerate(places) if place["y"] > places[0]["y"])
+    page.keyboard.press("ArrowDown")
+    expect(tiles(page).nth(below).locator(".tile__open")).to_be_focused()
+    page.keyboard.press("ArrowUp")
+    expect(tiles(page).nth(0).locator(".tile__open")).to_be_focused()
+
+
+def test_delete_is_undone_where_it_stood_and_the_focus_stays_in_the_grid(library: Page, pictures: list[str]) -> None:
+    page = library
+    second = tiles(page).nth(1)
+    gone = second.get_attribute("id")
+    second.locator(".tile__open").focus()
+    page.keyboard.press("Delete")
+    says(page, "1 picture is in the trash.")
+    expect(page.locator(f"#{gone}")).to_have_count(0)
+    expect(tiles(page).nth(1).locator(".tile__open")).to_be_focused()
+    page.get_by_role("button", name="Undo").click()
+    says(page, "1 picture is back in the library.")
+    expect(tiles(page).nth(1)).to_have_id(gone or "")
+
+
+def test_all_that_match_are_more_than_what_is_loaded_shows(library: Page, pictures: list[str]) -> None:
+    library.locator(".tile__open").first.focus()
+    library.keyboard.press("Control+a")
+    expect(library.locator(".bulk__count")).to_have_text(f"All {len(pictures)} selected")
+    tiles(library).nth(0).locator("[name=ids]").uncheck(force=True)
+    with library.expect_download() as download:
+        library.get_by_role("button", name="Download").click()
+    with zipfile.ZipFile(download.value.path()) as archive:
+        assert len(archive.namelist()) == len(pictures) - 1 and archive.testzip() is None
+
+
+def test_filters_stay_while_one_searches_and_the_address_leads_to_what_is_shown(library: Page) -> None:
+    page = library
+    page.get_by_role("link", name="AI-made", exact=True).click()
+    expect(page).to_have_url(re.compile("filter=ai_generated"))
+    page.locator("#q").fill("dune")
+    expect(page).to_have_url(re.compile(r"q=dune\b"))
+    assert "filter=ai_generated" in page.url
+    page.get_by_role("button", name="Filter").click()
+    page.get_by_label("From", exact=True).fill("2020-01-01")
+    remove = page.get_by_role("link", name="Remove: From Jan 1, 2020")
+    expect(remove).to_be_attached()
+    page.keyboard.press("Escape")
+    shown = page.url
+    remove.click()
+    expect(remove).to_have_count(0)
+    assert "since" not in page.url and "q=dune" in page.url
+    page.go_back()
+    expect(page).to_have_url(shown)
+    expect(page.get_by_label("From", exact=True)).to_have_value("2020-01-01")
+
+
+def picture(folder: Path, name: str, colour: str, size: tuple[int, int] = (640, 480)) -> Path:
+    path = folder / name
+    Pixels.new("RGB", size, colour).save(path)
+    return path
+
+
+def test_each_file_has_its_own_line_and_its_own_end(windows: Windows, pictures: list[str], tmp_path: Path) -> None:
+    windows.expect("/library/upload: .* 4")
+    page = windows.open("/library")
+    before = tiles(page).count()
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"\x89PNG\r\n\x1a\nnothing")
+    good = picture(tmp_path, "harbour-404.png", "teal")
+    page.locator("#upload").set_input_files([good, broken])
+    expect(page.locator(".tray__line[data-state=added]", has_text="harbour-404.png")).to_be_visible()
+    expect(page.locator(".tray__line[data-state=refused]", has_text="broken.png")).to_be_visible()
+    expect(tiles(page)).to_have_count(before + 1)
+    page.locator("#upload").set_input_files([good])
+    known = page.locator(".tray__line[data-state=known]")
+    expect(known).to_contain_text("Already in the library")
+    expect(known.get_by_role("link", name="Show it")).to_have_attribute("href", re.compile("/library/"))
+    expect(page.locator("[data-tray-says]")).to_contain_text("already in the library")
+    expect(tiles(page)).to_have_count(before + 1)
+
+
+def test_a_picture_of_another_page_appears_on_top(
+    windows: Windows, studio: Studio, api: requests.Session, pictures: list[str]
+) -> None:
+    page = windows.open("/library")
+    tiles(page).nth(1).locator("[name=ids]").check(force=True)
+    first = tiles(page).first.get_attribute("id")
+    api.post(f"{studio.url}/api/v1/images/generate", json={"prompt": "a heron", "provider": "local", "n": 1})
+    expect(tiles(page).first).not_to_have_id(first or "")
+    expect(page.locator("[name=ids]:checked")).to_have_count(1)
+
+
+def test_deleting_for_ever_asks_and_goes_no_further_by_itself(library: Page, pictures: list[str]) -> None:
+    page = library
+    tiles(page).last.locator(".tile__open").focus()
+    page.keyboard.press("Delete")
+    says(page, "in the trash")
+    page.goto("/library?filter=trash")
+    tiles(page).first.locator("[name=ids]").check(force=True)
+    page.get_by_role("button", name="Delete for ever").click()
+    dialog = page.locator("#delete-dialog")
+    expect(dialog).to_contain_text("Delete this picture for ever?")
+    dialog.get_by_role("link", name="Keep").click()
+    expect(tiles(page)).not_to_have_count(0)
+    page.get_by_role("button", name="Delete for ever").click()
+    dialog.get_by_role("button", name="Delete for ever").click()
+    says(page, "1 picture is deleted for ever.")
+    expect(dialog).to_be_hidden()
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_axe_finds_nothing_in_the_library(scheme: Scheme, windows: Windows, pictures: list[str]) -> None:
+    page = still_page(windows, scheme, viewport={"width": 1440, "height": 900})
+    found = []
+    for path in ("/library", "/library?filter=trash", "/library?q=none+of+these", "/library/shelves"):
+        page.goto(path)
+        found += findings(page)
+    page.goto("/library?q=violet+dunes&stack=1")
+    tiles(page).first.locator("[name=ids]").check(force=True)
+    tiles(page).first.locator(".tile__open").click()
+    expect(page.locator("#drawer .facts-panel")).to_be_visible()
+    expect(page.locator("#drawer [data-alike]")).to_be_visible()
+    found += findings(page)
+    page.get_by_role("button", name="Filter").click()
+    expect(page.locator("#wish")).to_be_visible()
+    assert found + findings(page) == []
