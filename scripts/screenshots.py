@@ -117,6 +117,13 @@ def pages(jobs: dict[str, Any]) -> dict[str, Shown]:
         "job-running": Shown(f"/jobs/{jobs['running']['id']}"),
         "job-refused": Shown(f"/jobs/{jobs['refused']['id']}"),
         "library": Shown("/library", whole=False),
+        "library-selected": Shown("/library", prepare=_select_three, whole=False),
+        "library-detail": Shown("/library", prepare=_open_first, whole=False),
+        "library-filters": Shown("/library", prepare=_open_filters, whole=False),
+        "library-search": Shown("/library?q=paper+mountains&orientation=portrait", whole=False),
+        "library-trash": Shown("/library?filter=trash", prepare=_throw_one_away, whole=False),
+        "library-shelves": Shown("/library/shelves"),
+        "upload": Shown("/library", prepare=_upload_two, whole=False),
         "library-empty": Shown("/library?q=nothing+is+called+this"),
         "picture": Shown(f"/library/{image}"),
         "lightbox": Shown(done, prepare=_open_lightbox, whole=False),
@@ -143,6 +150,41 @@ def pages(jobs: dict[str, Any]) -> dict[str, Shown]:
         "not-found": Shown("/nothing-here"),
         "sign-in": Shown("/sign-in", anonymous=True),
     }
+
+
+def _select_three(page: Page) -> None:
+    for nth in (0, 2, 3):
+        page.locator("#grid [name=ids]").nth(nth).check(force=True)
+
+
+def _open_first(page: Page) -> None:
+    page.locator("#grid .tile__open").first.click()
+    page.locator("#drawer .facts-panel, #lightbox[open]").first.wait_for()
+
+
+def _open_filters(page: Page) -> None:
+    page.locator("[popovertarget=wish]").click()
+
+
+def _throw_one_away(page: Page) -> None:
+    if page.locator("#grid .thumb").count():
+        return
+    page.goto("/library")
+    page.locator("#grid .tile__open").last.focus()
+    page.keyboard.press("Delete")
+    page.locator(".toast").wait_for()
+    page.goto("/library?filter=trash")
+
+
+def _upload_two(page: Page) -> None:
+    picture: bytes = pyvips.Image.gaussnoise(640, 480).cast("uchar").pngsave_buffer()
+    files = [("harbour.png", picture), ("notes.png", b"no picture at all")]
+    page.locator("#upload").set_input_files(
+        [{"name": name, "mimeType": "image/png", "buffer": data} for name, data in files]
+    )
+    page.locator(".tray__line:not([data-state=waiting], [data-state=sending], [data-state=checking])").nth(
+        1
+    ).wait_for()
 
 
 def _open_models(page: Page) -> None:
