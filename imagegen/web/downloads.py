@@ -51,7 +51,7 @@ class Wanted:
             )
         if not width:
             return cls(format_name)
-        if not (width.isascii() and width.isdigit() and 1 <= int(width[:9]) <= _WIDEST):
+        if not (width.isascii() and width.isdigit() and len(width) < 9 and 1 <= int(width) <= _WIDEST):
             raise StudioError(N_("The width must be between 1 and {most}.").format(most=_WIDEST), field="width")
         return cls(format_name, int(width))
 
