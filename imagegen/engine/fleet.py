@@ -312,7 +312,7 @@ def _forget(registry: FailedJobRegistry, task_id: str) -> None:
 def _with_failed(act: Callable[[FailedJobRegistry], object]) -> None:
     try:
         act(FailedJobRegistry(queue=dispatch.queue()))
-    except (NoSuchJobError, InvalidJobOperation):
+    except (NoSuchJobError, InvalidJobOperation, ValueError):  # ValueError: what no task is called
         raise Conflict(N_("This task is not among the failed ones any more.")) from None
     except RedisError:
         raise RedisAway(_AWAY) from None

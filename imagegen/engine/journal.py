@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -26,6 +27,7 @@ MOST_TRIES = 3
 """An answer that brought down whoever put it away so often is left to people."""
 KEPT_SECONDS = 24 * 3600.0
 _ENDING = ".answer"
+_NAME = re.compile(r"[0-9]+-[0-9]+\.answer")
 
 
 @contextmanager
@@ -53,7 +55,7 @@ def adopt(put_away: Callable[[Claim, ImageResult], None]) -> int:
         with suppress(FileNotFoundError):
             if path.stat().st_mtime < time.time() - KEPT_SECONDS:
                 path.unlink()
-            elif path.suffix == _ENDING:
+            elif _NAME.fullmatch(path.name):
                 with path.open("rb") as file:
                     count += _adopt(path, file, put_away)
     return count

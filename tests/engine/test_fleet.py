@@ -171,7 +171,7 @@ def test_a_failed_task_tells_its_error_and_is_tried_again_or_forgotten(ann: Memb
     assert FailedJobRegistry(queue=dispatch.queue()).get_job_ids() == []
 
 
-@pytest.mark.parametrize("task", ["", "nonsense", "waits"])
+@pytest.mark.parametrize("task", ["", "nonsense", "a|b", "waits"])
 def test_what_has_not_failed_is_left_alone(ann: Member, task: str) -> None:
     dispatch.queue().enqueue("imagegen.engine.tasks.work", job_id="waits")
     for act in (fleet.try_again, fleet.forget):

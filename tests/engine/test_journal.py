@@ -133,3 +133,10 @@ def test_half_an_answer_is_never_read(ann: Member, answers: Path) -> None:
     (answers / "7-0.begun").write_bytes(b'{"claim"')
 
     assert journal.adopt(attempts.put_away) == 0
+
+
+def test_what_is_no_answer_stops_nobody(left: Claim, answers: Path) -> None:
+    (answers / ".answer").touch()
+    (answers / "a-b.answer").touch()
+
+    assert journal.adopt(attempts.put_away) == 1

@@ -89,6 +89,8 @@ def set_tags(uow: UnitOfWork, *, image: Image, names: Iterable[str]) -> None:
 def rename(uow: UnitOfWork, *, public_id: str, name: str) -> Tag:
     """Write a tag differently, on all its pictures; raises NotFound, Conflict if there is another of that name."""
     tag = _tag(uow, public_id)
+    if not key_of(name):
+        raise StudioError(N_("Write a tag."), field="name")
     ((key, spelt),) = _checked([name])
     if uow.scalar(select(Tag.id).where(Tag.key == key, Tag.id != tag.id)) is not None:
         raise Conflict(N_("There is a tag of that name already."), field="name")

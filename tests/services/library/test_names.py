@@ -24,3 +24,12 @@ def test_so_is_a_collections_name(ann: Member) -> None:
             organisation_id=ann.organisation_id, user_id=ann.user_id, name=LIGATURE * collections.LONGEST
         )
     assert refused.value.field == "name"
+
+
+@pytest.mark.parametrize("name", ["", "  ", "\u0301"])
+def test_a_tag_keeps_some_name(add: Add, name: str) -> None:
+    tags.tag_all(public_ids=[add().public_id], names=["Launch"])
+    (tag,) = tags.all_tags()
+    with pytest.raises(StudioError) as refused:
+        tags.rename(public_id=tag.public_id, name=name)
+    assert refused.value.field == "name"
