@@ -6,6 +6,9 @@ const dialog = document.getElementById("lightbox");
 const part = (name) => dialog.querySelector(`[data-${name}]`);
 const act = (name) => dialog.querySelector(`[data-act="${name}"]`);
 
+/* A grid may hold thousands; so many on either side of the one that is opened come along. */
+const BESIDE = 60;
+
 let links = [];
 let at = 0;
 
@@ -47,7 +50,9 @@ export function open(link) {
   const gallery = link.closest("[data-gallery], .siblings");
   const inTiles = document.querySelector(`[data-gallery] a[data-picture="${link.dataset.picture}"]`);
   const chosen = gallery ? link : inTiles ?? link;
-  links = [...(chosen.closest("[data-gallery], .siblings")?.querySelectorAll("a[data-picture]") ?? [chosen])];
+  const all = [...(chosen.closest("[data-gallery], .siblings")?.querySelectorAll("a[data-picture]") ?? [chosen])];
+  const place = all.indexOf(chosen);
+  links = all.slice(Math.max(0, place - BESIDE), place + BESIDE + 1);
   dialog.toggleAttribute("data-lone", links.length < 2);
   part("filmstrip").replaceChildren(...links.map(frame));
   if (!dialog.open) dialog.showModal();

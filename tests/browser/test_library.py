@@ -186,6 +186,34 @@ def test_deleting_for_ever_asks_and_goes_no_further_by_itself(library: Page, pic
     expect(dialog).to_be_hidden()
 
 
+def test_a_stack_opens_where_it_stands_and_closes_again(windows: Windows, pictures: list[str]) -> None:
+    page = windows.open("/library?q=violet+dunes&stack=1")
+    expect(tiles(page)).to_have_count(1)
+    count = page.locator(".tile__count")
+    count.click()
+    expect(tiles(page)).not_to_have_count(1)
+    expect(count).to_have_attribute("aria-expanded", "true")
+    count.click()
+    expect(tiles(page)).to_have_count(1)
+
+
+def test_far_pictures_rest_and_come_back_as_they_were(library: Page) -> None:
+    """A group that is far out of sight holds no pictures, but knows what is selected when it is seen again."""
+    page = library
+    tiles(page).first.locator("[name=ids]").check(force=True)
+    page.locator("#q").focus()  # what holds the focus stays as it is
+    far = page.locator(".grid__group").first
+    page.locator("#found").evaluate(
+        "found => found.before(Object.assign(document.createElement('p'), {id: 'spacer'}))"
+    )
+    page.locator("#spacer").evaluate("spacer => { spacer.innerHTML = '<br>'.repeat(600); scrollTo(0, 0); }")
+    expect(far).to_have_attribute("data-resting", "")
+    expect(far.locator("img")).to_have_count(0)
+    page.locator("#spacer").evaluate("spacer => spacer.remove()")
+    expect(far.locator("img").first).to_be_visible()
+    expect(page.locator("[name=ids]:checked")).to_have_count(1)
+
+
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_axe_finds_nothing_in_the_library(scheme: Scheme, windows: Windows, pictures: list[str]) -> None:
     page = still_page(windows, scheme, viewport={"width": 1440, "height": 900})

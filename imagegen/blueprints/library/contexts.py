@@ -56,7 +56,7 @@ def grid(page: Page, wish: Wish, *, after: date | None) -> Context:
 
 def _group(row: Any, wish: Wish) -> date | None:
     """Return the day under which a picture stands: the month's first where few of each day fit; None for no days."""
-    if wish.sort not in ("newest", "oldest"):
+    if wish.sort not in ("newest", "oldest") or wish.trashed:
         return None
     day = _day(row.created_at)
     return day.replace(day=1) if _narrowed(wish) else day
