@@ -164,7 +164,9 @@ def test_a_picture_is_saved_in_a_format_and_a_size(ann: Person, made: Made, form
     assert int(answer.headers["Content-Length"]) == len(answer.data)
 
 
-@pytest.mark.parametrize("query", ["format=bmp", "width=0", "width=-1", "width=99999", "width=x", "width=1e3", "width=00000000099999"])
+@pytest.mark.parametrize(
+    "query", ["format=bmp", "width=0", "width=-1", "width=99999", "width=x", "width=1e3", "width=00000000099999"]
+)
 def test_what_cannot_be_saved_is_said(ann: Person, made: Made, query: str) -> None:
     assert ann.client.get(f"/library/{made.images[0]}/download?{query}").status_code == 422
 
