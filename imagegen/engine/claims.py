@@ -17,6 +17,8 @@ from imagegen.models.jobs import running, unfinished, waiting
 from imagegen.models.provider_states import NO_KEY
 from imagegen.models.states import AttemptStatus, ShotStatus
 
+AT_ONCE = 4
+"""How many shots are claimed in one transaction: a few save commits, many would make other writers wait."""
 KEPT_SECONDS = 1800.0
 """How long after it was asked for the pictures of a call are fetched; providers keep them for an hour."""
 
@@ -76,6 +78,26 @@ def claim(uow: UnitOfWork, *, owner: str, lease_seconds: float, lone_only: bool)
     `lone_only` takes only from jobs of which nothing runs. None if nothing is claimable. What a provider has taken on
     already comes first: it is paid for, and its pictures may not be kept there for long.
     """
+    return _claim(uow, owner=owner, lease_seconds=lease_seconds, lone_only=lone_only)
+
+
+@writes
+def claim_some(uow: UnitOfWork, *, owner: str, lease_seconds: float, free: int, keep_one: bool) -> list[Claim]:
+    """Claim for up to `free` slots at once; fewer than `AT_ONCE` of them say that nothing more is claimable.
+
+    With `keep_one` the last free slot takes only from jobs of which nothing runs.
+    """
+    claims: list[Claim] = []
+    while len(claims) < min(free, AT_ONCE):
+        lone_only = keep_one and free - len(claims) == 1
+        claim = _claim(uow, owner=owner, lease_seconds=lease_seconds, lone_only=lone_only)
+        if claim is None:
+            break
+        claims.append(claim)
+    return claims
+
+
+def _claim(uow: UnitOfWork, *, owner: str, lease_seconds: float, lone_only: bool) -> Claim | None:
     left = _left_behind(uow, owner=owner, lease_seconds=lease_seconds)
     if left is not None:
         return left
@@ -83,8 +105,9 @@ def claim(uow: UnitOfWork, *, owner: str, lease_seconds: float, lone_only: bool)
     job_id = uow.scalar(_fairest_job(lone_only, shut))
     if job_id is None:
         return None
-    # Whoever moves a shot holds its job: what is read behind this lock stays as it is.
-    uow.execute(select(Job.id).where(Job.id == job_id).with_for_update())
+    # Whoever moves a shot holds its job: what is read behind this lock stays as it is. SQLite has one writer anyway.
+    if uow.get_bind().dialect.name != "sqlite":
+        uow.execute(select(Job.id).where(Job.id == job_id).with_for_update())
     shot_id = uow.scalar(select(Shot.id).where(Shot.job_id == job_id, _claimable(shut)).order_by(Shot.slot).limit(1))
     locked = states.lock(uow, shot_id=shot_id) if shot_id is not None else None
     if locked is None:

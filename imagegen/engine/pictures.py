@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Row, select
 
 from imagegen.engine.claims import Claim
 from imagegen.engine.patience import patiently
@@ -31,7 +36,7 @@ def keep(claim: Claim, data: bytes, folder: Path) -> StoredFiles:
     Storing comes before the database hears of it: files without a row are swept, rows without a file are not made.
     Raises ImagingError for what is no picture, StorageError for what cannot be kept.
     """
-    shot, organisation, person = _whose(claim)
+    asked = _asked(claim)
     # What has a place in the storage already shares its bytes with the workspace: no try writes where another has.
     with disk_errors():
         folder = Path(tempfile.mkdtemp(dir=folder))
@@ -42,18 +47,16 @@ def keep(claim: Claim, data: bytes, folder: Path) -> StoredFiles:
         SECONDS,
         received_path=str(received),
         out_dir=str(folder),
-        trim=shot.request["trim"],
-        ai={"digital_source_type": _source_type(shot.provider), "system": shot.provider, "version": shot.model},
+        trim=asked.request["trim"],
+        ai={"digital_source_type": _source_type(asked.provider), "system": asked.provider, "version": asked.model},
     )
     picture = StoredPicture.from_answer(answer)
     facts = picture.facts
-    file_key = keys.file_key(organisation, person, facts.sha256, facts.extension)
-    received_key = keys.received_key(organisation, person, picture.received_sha256, facts.extension)
-    runtime.storage.put(received, received_key)
-    runtime.storage.put(picture.file.path, file_key)
-    for rendition in picture.renditions:
-        key = keys.rendition_key(organisation, person, facts.sha256, rendition.width)
-        runtime.storage.put(rendition.path, key)
+    place = (asked.organisation, asked.person)
+    file_key = keys.file_key(*place, facts.sha256, facts.extension)
+    received_key = keys.received_key(*place, picture.received_sha256, facts.extension)
+    renditions = {keys.rendition_key(*place, facts.sha256, each.width): each.path for each in picture.renditions}
+    _store({received_key: received, file_key: picture.file.path} | renditions)
     return StoredFiles(
         mime_type=facts.mime_type,
         width=facts.width,
@@ -70,13 +73,30 @@ def keep(claim: Claim, data: bytes, folder: Path) -> StoredFiles:
     )
 
 
-def _whose(claim: Claim) -> tuple[Shot, str, str]:
+def _store(files: Mapping[str, Path]) -> None:
+    """Put all of `files` in place; together, because each waits for the disk."""
+    storage = runtime.storage
+    with ThreadPoolExecutor(len(files)) as pool:
+        list(pool.map(lambda key: storage.put(files[key], key), files))
+
+
+def _asked(claim: Claim) -> Row[dict[str, Any], str, str, str, str]:
+    """Return what was asked of whom, and the public ids of the organisation and the person that it is for."""
+    query = (
+        select(
+            Shot.request,
+            Shot.provider,
+            Shot.model,
+            Organisation.public_id.label("organisation"),
+            User.public_id.label("person"),
+        )
+        .join(Job, Job.id == Shot.job_id)
+        .join(User, User.id == Job.user_id)
+        .join(Organisation, Organisation.id == Shot.organisation_id)
+        .where(Shot.id == claim.shot_id)
+    )
     try:
-        shot = db.session.get_one(Shot, claim.shot_id)
-        organisation = db.session.get_one(Organisation, claim.organisation_id).public_id
-        person = db.session.get_one(User, db.session.get_one(Job, shot.job_id).user_id).public_id
-        db.session.expunge(shot)
-        return shot, organisation, person
+        return db.session.execute(query).one()
     finally:
         db.session.remove()
 

@@ -110,14 +110,15 @@ class Crew:
 
     def _fill(self, pool: ThreadPoolExecutor) -> None:
         while not self._stopping.is_set() and (free := self.slots - len(self._claims)) > 0:
-            claim = claims.claim(
-                owner=self.owner, lease_seconds=self.lease_seconds, lone_only=free == 1 and self.slots > 1
+            found = claims.claim_some(
+                owner=self.owner, lease_seconds=self.lease_seconds, free=free, keep_one=self.slots > 1
             )
-            if claim is None:
+            for claim in found:
+                with self._lock:
+                    self._claims[claim.attempt_id] = claim
+                pool.submit(in_app_context(self._run), claim)
+            if len(found) < min(free, claims.AT_ONCE):
                 return
-            with self._lock:
-                self._claims[claim.attempt_id] = claim
-            pool.submit(in_app_context(self._run), claim)
 
     def _run(self, claim: Claim) -> None:
         try:

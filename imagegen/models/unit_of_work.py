@@ -7,6 +7,8 @@ argument. What others must hear of once it is committed is left with `after_comm
 from __future__ import annotations
 
 import functools
+import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -21,6 +23,18 @@ from imagegen.models.connection import WRITES
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+_turn = threading.Lock()
+"""SQLite has one writer at a time. Threads that wait for each other here need not ask it again and again."""
+
+
+def _forget_the_turn() -> None:
+    """Begin with a lock that nobody holds: a fork copies one that another thread of the parent held."""
+    global _turn
+    _turn = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_forget_the_turn)
 
 _open: ContextVar[bool] = ContextVar("unit_of_work_open", default=False)
 
@@ -77,6 +91,15 @@ def _let_go_of_reader() -> None:
 
 
 @contextmanager
+def _taking_turns() -> Iterator[None]:
+    if db.engine.dialect.name != "sqlite":
+        yield
+        return
+    with _turn:
+        yield
+
+
+@contextmanager
 def unit_of_work() -> Iterator[UnitOfWork]:
     """Open a transaction that writes; committed at the end, rolled back on an exception, never nested."""
     if _open.get():
@@ -85,7 +108,7 @@ def unit_of_work() -> Iterator[UnitOfWork]:
     token = _open.set(True)
     uow = UnitOfWork(db.engine)
     try:
-        with uow:
+        with _taking_turns(), uow:
             yield uow
             uow.finish()
     finally:
@@ -104,7 +127,7 @@ def undone() -> Iterator[UnitOfWork]:
     token = _open.set(True)
     uow = UnitOfWork(db.engine)
     try:
-        with uow:
+        with _taking_turns(), uow:
             yield uow
             uow.write_the_rest()
             uow.rollback()

@@ -111,7 +111,11 @@ PICTURES = Invariant(
     "I5",
     "Pictures: a shot that succeeded has one picture, one post and one event, and its files are what its row says",
     (
-        Rule("shot {shot}", "succeeded and has no picture", _of_shot(_MADE, Image.id.is_(None), Shot.picture_deleted_at.is_(None))),
+        Rule(
+            "shot {shot}",
+            "succeeded and has no picture",
+            _of_shot(_MADE, Image.id.is_(None), Shot.picture_deleted_at.is_(None)),
+        ),
         Rule(
             "image {image}",
             "is the picture of a shot, {shot}, that is {status}",

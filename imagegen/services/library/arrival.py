@@ -62,10 +62,10 @@ def arrive(uow: UnitOfWork, image: Image) -> None:
 
     Every picture comes in through here, made, edited or uploaded.
     """
+    if image.job_id is not None:
+        stacks.join(uow, image)
     uow.add(image)
     uow.flush()
-    if image.job_id is not None:
-        stacks.restack(uow, [image.job_id])
     near.note(uow, image)
     if image.parent_id is not None:
         usage.use(uow, kind=usage.VERSION, reference=image.public_id, image_ids=[image.parent_id])

@@ -10,6 +10,21 @@ from imagegen.models import Image, UnitOfWork
 from imagegen.services.library import indexing
 
 
+def join(uow: UnitOfWork, image: Image) -> None:
+    """Put a picture that is about to be added behind the first of its job, or let it be the first."""
+    alive = select(Image.id).where(Image.job_id == image.job_id, Image.deleted_at.is_(None))
+    head = uow.scalar(alive.order_by(Image.id).limit(1))
+    if head is None:
+        return
+    image.stack_size = 0
+    uow.execute(
+        update(Image)
+        .where(Image.id == head)
+        .values(stack_size=Image.stack_size + 1, updated_at=Image.updated_at)
+        .execution_options(synchronize_session=False)
+    )
+
+
 def restack(uow: UnitOfWork, job_ids: Iterable[int | None]) -> None:
     """Let the first picture of each job that is not in the trash stand for the others."""
     jobs = sorted({job_id for job_id in job_ids if job_id is not None})
