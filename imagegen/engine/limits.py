@@ -26,6 +26,7 @@ from imagegen.providers.errors import Outcome, ProviderError
 FAILURES_TO_OPEN = 5
 FIRST_OPEN_SECONDS = 15.0
 LONGEST_OPEN_SECONDS = 600.0
+_MOST_DOUBLINGS = 32
 SHORTEST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 600.0
 SHORT_PAUSE_SECONDS = 10.0
@@ -192,7 +193,8 @@ def note_failure(uow: UnitOfWork, *, provider: str, error: ProviderError, key: s
         return
     row.failures += 1
     if row.failures >= FAILURES_TO_OPEN:
-        doubled = FIRST_OPEN_SECONDS * 2.0 ** (row.failures - FAILURES_TO_OPEN)
+        # Who has been away for weeks has failed so often that no float holds the doubled wait.
+        doubled = FIRST_OPEN_SECONDS * 2.0 ** min(row.failures - FAILURES_TO_OPEN, _MOST_DOUBLINGS)
         row.open_until = db_now(min(LONGEST_OPEN_SECONDS, doubled))
         row.broken_since = row.broken_since or db_now()
 

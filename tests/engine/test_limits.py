@@ -151,6 +151,14 @@ def test_a_breaker_that_opens_again_stays_open_longer_but_not_for_ever(ann: Memb
     assert waits[-1] == pytest.approx(limits.LONGEST_OPEN_SECONDS, abs=2)
 
 
+def test_nor_does_it_break_by_a_provider_that_is_away_for_weeks(ann: Member) -> None:
+    with unit_of_work() as uow:
+        uow.add(ProviderState(provider="openai", failures=5000))
+    with unit_of_work() as uow:
+        limits.note_failure(uow, provider="openai", error=failing(ErrorKind.UNAVAILABLE))
+    assert state().failures == 5001 and take() is None
+
+
 @pytest.mark.parametrize("kind", [ErrorKind.REFUSED, ErrorKind.BAD_REQUEST, ErrorKind.AUTH, ErrorKind.BILLING])
 def test_what_says_nothing_of_the_provider_closes_nothing(ann: Member, kind: ErrorKind) -> None:
     submit(ann, 8)
