@@ -13,7 +13,7 @@ from pydantic import SecretStr, TypeAdapter
 
 from imagegen.core.addresses import Origin
 from imagegen.core.fetch import Fetcher
-from imagegen.core.text import N_, clean
+from imagegen.core.text import N_, clean, one_line
 from imagegen.providers import openai_answers
 from imagegen.providers.base import (
     AUTO,
@@ -27,6 +27,7 @@ from imagegen.providers.base import (
     Usage,
 )
 from imagegen.providers.downloads import Downloads
+from imagegen.providers.errors import LONGEST_CODE, scrub
 from imagegen.providers.openai_errors import (
     Refusal,
     bad_answer,
@@ -129,7 +130,7 @@ class OpenAIProvider(Provider):
 
     def _generate(self, spec: ModelSpec, request: ImageRequest) -> ImageResult | Accepted:
         headers, body = self._exchange(spec, request)
-        request_id, model_returned = headers.get("x-request-id"), headers.get("openai-model")
+        request_id, model_returned = self._told(headers, "x-request-id"), self._told(headers, "openai-model")
         usage: Usage | None = None
         try:
             answer = openai_answers.parsed(body)
@@ -149,6 +150,11 @@ class OpenAIProvider(Provider):
             request_id=request_id,
             model_returned=model_returned,
         )
+
+    def _told(self, headers: Mapping[str, str], name: str) -> str | None:
+        """Return a name that the answer gives to something, as it may be stored: short, and without the key."""
+        value = headers.get(name)
+        return one_line(scrub(value, (self._key,)), LONGEST_CODE) if value else None
 
     def _collect(self, accepted: Accepted, seconds: float) -> ImageResult:
         urls = _Urls.validate_json(accepted.receipt)

@@ -13,7 +13,10 @@ from imagegen.core.text import N_
 from imagegen.providers.calls import ImagePayload, Usage
 from imagegen.providers.payloads import recognised
 
-Count = Annotated[int, Field(ge=0, strict=True)]
+MOST_TOKENS = 1_000_000_000
+"""No call takes so many; their price is still a number that a database holds."""
+
+Count = Annotated[int, Field(ge=0, le=MOST_TOKENS, strict=True)]
 
 
 class NoPicture(Exception):

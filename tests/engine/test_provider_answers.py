@@ -147,7 +147,7 @@ def test_an_answer_that_is_none_is_booked_at_the_estimate_for_it_tells_no_tokens
     assert spent() == shot.estimated_micro >= openai.bill > 0
 
 
-@pytest.mark.parametrize("fault", ["no_usage", "broken_usage"])
+@pytest.mark.parametrize("fault", ["no_usage", "broken_usage", "huge_usage"])
 def test_a_picture_without_a_count_of_tokens_is_kept_and_booked_at_the_estimate(
     ann: Member, openai: OpenAIServer, work: Work, fault: str
 ) -> None:
@@ -157,6 +157,16 @@ def test_a_picture_without_a_count_of_tokens_is_kept_and_booked_at_the_estimate(
 
     assert outcome_of(shot) == Outcome("succeeded", None, "succeeded", "posted")
     assert spent() == shot.estimated_micro >= openai.bill > 0
+
+
+def test_a_request_id_that_no_column_holds_spoils_no_picture(ann: Member, openai: OpenAIServer, work: Work) -> None:
+    openai.script("long_request_id")
+
+    (shot,) = draw(ann, work)
+
+    assert outcome_of(shot) == Outcome("succeeded", None, "succeeded", "posted")
+    assert shot.attempts[0].provider_request_id.startswith("req_")
+    assert spent() == openai.bill > 0
 
 
 @pytest.mark.parametrize("fault", ["hang", "drip", "drip_headers", "cut", "cut_before"])

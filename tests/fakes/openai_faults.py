@@ -101,6 +101,10 @@ def _packed(handler: Handler, _fault: Fault, answer: Answer) -> None:
     handler.send_bytes(200, body, "application/json", {"content-encoding": "gzip"})
 
 
+def _long_request_id(handler: Handler, _fault: Fault, answer: Answer) -> None:
+    handler.send_json(200, answer, {"x-request-id": "r" * 5000})
+
+
 def _broken_base64(answer: Answer) -> None:
     answer["data"][0]["b64_json"] = "!" + answer["data"][0]["b64_json"]
 
@@ -149,6 +153,8 @@ FAULTS: dict[str, _Apply] = {
     "address": _changed(_address),
     "no_usage": _changed(lambda answer: answer.pop("usage", None)),
     "broken_usage": _changed(lambda answer: answer.update(usage={"input_tokens": -1, "output_tokens": "many"})),
+    "huge_usage": _changed(lambda answer: answer.update(usage={"input_tokens": 10**30, "output_tokens": 10**30})),
+    "long_request_id": _long_request_id,
     "hang": _hang,
     "drip": _drip,
     "drip_headers": _drip_headers,
@@ -162,7 +168,7 @@ BILLED = frozenset(
     {
         "none",
         *("broken_base64", "empty_data", "no_data", "wrong_count", "not_a_picture", "address", "no_usage"),
-        *("broken_usage", "html", "broken_json", "list", "packed", "endless"),
+        *("broken_usage", "huge_usage", "long_request_id", "html", "broken_json", "list", "packed", "endless"),
         *("hang", "drip", "drip_headers", "cut", "cut_before"),
     }
 )

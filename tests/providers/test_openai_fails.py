@@ -52,7 +52,7 @@ ENDINGS = {
     "drip": ("unknown", UNKNOWN, False, "in time"),
     "drip_headers": ("unknown", UNKNOWN, False, "in time"),
 }
-HARMLESS = {"none", "no_usage", "broken_usage"}
+HARMLESS = {"none", "no_usage", "broken_usage", "huge_usage", "long_request_id"}
 USAGE_TOLD = {"broken_base64", "empty_data", "no_data", "wrong_count", "not_a_picture", "address"}
 SLOW = {"hang", "drip", "drip_headers"}
 

@@ -110,7 +110,7 @@ def test_tokens_are_read_as_the_provider_counts_them(provider, server, ask):
     assert (usage.input_image_tokens, usage.output_text_tokens) == (0, 0)
 
 
-@pytest.mark.parametrize("fault", ["no_usage", "broken_usage"])
+@pytest.mark.parametrize("fault", ["no_usage", "broken_usage", "huge_usage"])
 def test_a_picture_without_a_token_count_is_still_a_picture(provider, server, ask, fault):
     server.script(fault)
 
