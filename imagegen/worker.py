@@ -70,13 +70,13 @@ def main() -> int:
         provider_keys.offered_to_anybody().prepare()
         rehearse()
         adopt()
-        queue = dispatch.queue()
-        # RQ waits minutes for a wake-up, so it raises its client's time-out: it gets a client that is its alone.
-        worker = AppWorker([queue], connection=connect_redis(settings.redis_url), serializer=queue.serializer)
         try:
+            queue = dispatch.queue()
+            # RQ waits minutes for a wake-up, so it raises its client's time-out: it gets a client that is its alone.
+            worker = AppWorker([queue], connection=connect_redis(settings.redis_url), serializer=queue.serializer)
             worker.work(logging_level="WARNING")
         except RedisError as error:
-            sys.stderr.write(f"The worker lost Redis and ends; it is started again. ({error})\n")
+            sys.stderr.write(f"The worker ends, to be started again: Redis (REDIS_URL) is away. ({error})\n")
             return 1
     return 0
 
