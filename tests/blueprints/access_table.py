@@ -28,6 +28,13 @@ GONE = "gone"
 """Nobody gets an answer: the set-up is over, or the secret is none."""
 
 
+class Names(dict[str, str]):
+    """Names of things for `Call.path`; what is not among them gets the name of nothing that there is."""
+
+    def __missing__(self, key: str) -> str:
+        return "01890000-0000-7000-8000-000000000000"
+
+
 @dataclass(frozen=True)
 class Call:
     """How a route is called, and what it takes. In `path` and `form`, `{name}` is a thing of Ann's organisation."""

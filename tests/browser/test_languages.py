@@ -180,6 +180,7 @@ def reading(app: Flask, places: dict[str, str]) -> list[str]:
     """Return the addresses of the pages among `places`: neither forms that are sent, nor files, nor streams."""
     posts = {rule.endpoint for rule in app.url_map.iter_rules() if "GET" not in (rule.methods or ())}
     others = {"static", "media.file", "media.rendition", "jobs.stream", "health.healthz", "health.readyz"}
+    others |= {"library.download"}
     return [path for name, path in places.items() if name not in posts | others and not path.endswith(".csv")]
 
 

@@ -134,4 +134,6 @@ def test_an_address_that_changes_things_is_not_read(app: Flask, ann: Person) -> 
         if "POST" in rule.methods and rule.rule not in reads and not rule.rule.startswith("/api/"):
             path = rule.rule.replace("<", "").replace(">", "")
             answer = ann.client.get(path)
-            assert answer.status_code == 405 and "POST" in answer.headers["Allow"], path
+            # Where its last part could be the name of a picture, there is no such picture.
+            gone = answer.status_code == 404 and path.startswith("/library/")
+            assert gone or (answer.status_code == 405 and "POST" in answer.headers["Allow"]), path

@@ -25,6 +25,8 @@ import json, time
 class Serving:
     def begin(self):
         self.ended = False
+    def warm_up(self):
+        pass
     def end(self):
         self.ended = True
 

@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from tests.blueprints.access_table import CALLS, GONE
+from tests.blueprints.access_table import CALLS, GONE, Names
 from tests.conftest import Person
 from tests.web.browsers import Page
 from tests.web.rows import make_job
@@ -32,7 +32,7 @@ def everything(app: Flask, ann: Person) -> dict[str, TestResponse]:
     for rule in app.url_map.iter_rules():
         call = CALLS[rule.endpoint]
         if "GET" in rule.methods and call.needs != GONE and rule.endpoint not in ("jobs.stream", "api-jobs.events"):
-            path = call.path.format(job=made.job, image=made.images[0])
+            path = call.path.format_map(Names(job=made.job, image=made.images[0]))
             answers[rule.endpoint] = ann.client.get(path)
     return answers | {"not there": ann.client.get("/nope"), "refused": ann.client.post("/generate")}
 

@@ -17,7 +17,7 @@ from imagegen.extensions import db
 from imagegen.models import ApiToken, Event, Organisation, Shot, User, organisation_scope, unit_of_work
 from imagegen.services import accounts
 from imagegen.web.sse import Stream, draw, message
-from tests.blueprints.access_table import CALLS, GONE
+from tests.blueprints.access_table import CALLS, GONE, Names
 from tests.conftest import MakePerson, Person
 from tests.web.browsers import Page
 from tests.web.listening import parse
@@ -72,7 +72,7 @@ def assert_inert(html: str) -> Page:
 
 
 def readable(call_path: str, made: Made) -> str:
-    return call_path.format(job=made.job, image=made.images[0])
+    return call_path.format_map(Names(job=made.job, image=made.images[0]))
 
 
 def test_every_page_and_piece_shows_it_as_text(app: Flask, mallory: Person, made: Made) -> None:
