@@ -164,6 +164,8 @@ def complaints(page: Page, path: str) -> list[str]:
     if answer is None or "text/html" not in answer.headers.get("content-type", ""):
         return []
     assert answer.status < 500, f"{path} broke"
+    if not page.locator("link[rel=stylesheet]").count():
+        return []  # a piece for pages, which have the styles
     found = []
     layers = page.evaluate(UNFOLD)
     for width in WIDTHS:
@@ -180,7 +182,7 @@ def reading(app: Flask, places: dict[str, str]) -> list[str]:
     """Return the addresses of the pages among `places`: neither forms that are sent, nor files, nor streams."""
     posts = {rule.endpoint for rule in app.url_map.iter_rules() if "GET" not in (rule.methods or ())}
     others = {"static", "media.file", "media.rendition", "jobs.stream", "health.healthz", "health.readyz"}
-    others |= {"library.download"}
+    others |= {"library.download", "library.picker"}  # files, and what opens in a dialog
     return [path for name, path in places.items() if name not in posts | others and not path.endswith(".csv")]
 
 

@@ -40,7 +40,7 @@ def everything(app: Flask, ann: Person) -> dict[str, TestResponse]:
 def test_every_answer_says_what_it_may_load(everything: dict[str, TestResponse]) -> None:
     odd = {name: answer.headers.get("Content-Security-Policy") for name, answer in everything.items()}
     files = {name for name, policy in odd.items() if policy == SANDBOX}
-    assert files == {"media.file", "media.rendition", "api-images.file", "api-images.thumbnail"}
+    assert files == {"media.file", "media.rendition", "library.download", "api-images.file", "api-images.thumbnail"}
     assert {policy for policy in odd.values() if policy != SANDBOX} == {CSP}
 
 
@@ -56,7 +56,7 @@ def test_every_answer_says_that_nobody_may_frame_guess_or_follow_it(everything: 
 
 def test_only_what_never_changes_is_kept(everything: dict[str, TestResponse]) -> None:
     kept = {name for name, answer in everything.items() if "no-store" not in answer.headers["Cache-Control"]}
-    files = {"media.file", "media.rendition", "api-images.file", "api-images.thumbnail"}
+    files = {"media.file", "media.rendition", "library.download", "api-images.file", "api-images.thumbnail"}
     assert kept == files | {"static", "api-openapi.openapi"}
     assert everything["static"].headers["Cache-Control"] == "no-cache", "an address of another version"
 
@@ -97,5 +97,7 @@ def addresses(answer: TestResponse) -> Iterator[str]:
         return
     for element in Page(answer.text).elements:
         names = ("href", "src", "action", "hx-get", "data-large", "data-download", "data-stream", "data-poll")
-        yield from (element[name] for name in names if element.attributes.get(name) and element.tag != "form")
+        if element.tag == "form" or (element.tag == "a" and element.attributes.get("rel") == "noreferrer"):
+            continue  # sent, and left, only by whoever wants to
+        yield from (element[name] for name in names if element.attributes.get(name))
         yield from (part.split()[0] for part in element.attributes.get("srcset", "").split(",") if part.strip())
