@@ -61,21 +61,22 @@ def _fairest_with_all_open(lone_only: bool) -> Select[int]:
 
 def _fairest(lone_only: bool, shut: Sequence[Closed]) -> Select[int]:
     busy = func.sum(Job.n_running).over(partition_by=Job.organisation_id).label("busy")
-    jobs = select(Job.id, Job.priority, Job.n_running, Job.n_waiting, busy).where(unfinished()).subquery()
+    columns = (Job.id, Job.priority, Job.n_running, Job.n_waiting, Job.started_at)
+    jobs = select(*columns, busy).where(unfinished()).subquery()
     query = (
         select(jobs.c.id)
         .where(jobs.c.n_waiting > 0, exists().where(Shot.job_id == jobs.c.id, _claimable(shut)))
         .order_by(jobs.c.busy, jobs.c.priority.desc(), jobs.c.n_running, jobs.c.id)
         .limit(1)
     )
-    return query.where(jobs.c.n_running == 0) if lone_only else query
+    return query.where(jobs.c.started_at.is_(None)) if lone_only else query
 
 
 @writes
 def claim(uow: UnitOfWork, *, owner: str, lease_seconds: float, lone_only: bool) -> Claim | None:
     """Claim the next waiting shot of any job for `owner`, with an attempt written down and nothing sent.
 
-    `lone_only` takes only from jobs of which nothing runs. None if nothing is claimable. What a provider has taken on
+    `lone_only` takes only from jobs that have not begun. None if nothing is claimable. What a provider has taken on
     already comes first: it is paid for, and its pictures may not be kept there for long.
     """
     return _claim(uow, owner=owner, lease_seconds=lease_seconds, lone_only=lone_only)
@@ -85,7 +86,7 @@ def claim(uow: UnitOfWork, *, owner: str, lease_seconds: float, lone_only: bool)
 def claim_some(uow: UnitOfWork, *, owner: str, lease_seconds: float, free: int, keep_one: bool) -> list[Claim]:
     """Claim for up to `free` slots at once; fewer than `AT_ONCE` of them say that nothing more is claimable.
 
-    With `keep_one` the last free slot takes only from jobs of which nothing runs.
+    With `keep_one` the last free slot takes only from jobs that have not begun.
     """
     claims: list[Claim] = []
     while len(claims) < min(free, AT_ONCE):

@@ -82,7 +82,9 @@ def wake_ups(shots: int) -> int:
 
 
 def wake(name: str, *, count: int = 1) -> None:
-    """Queue `count` wake-ups called `name`, and stir the workers that are up already. Raises RedisError."""
+    """Stir the workers that are up already, and queue `count` wake-ups called `name`. Raises RedisError."""
+    # Whoever is up hears of it first; the queue is for those that have to be started.
+    runtime.redis.publish(WAKE_CHANNEL, name)
     for number in range(count):
         try:
             queue().enqueue(
@@ -96,7 +98,6 @@ def wake(name: str, *, count: int = 1) -> None:
             )
         except DuplicateJobError:
             continue
-    runtime.redis.publish(WAKE_CHANNEL, name)
 
 
 def _send(name: str, *, count: int) -> bool:

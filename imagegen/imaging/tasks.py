@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -110,15 +111,19 @@ def _stored(
     `size` is that of the whole picture, of which `image` is the working size.
     """
     steps = list(renditions.chain(image, widths_in_store(image.width, size[0])))
-    answer = StoredPicture(
-        facts=_facts(picture, *size, data),
-        file=_write(folder / f"file.{picture.format.extension}", data),
-        received_sha256=_sha256(received),
-        received_bytes=len(received),
-        renditions=tuple(_write_rendition(folder, step, packet) for step in reversed(steps)),
-        looks=looks.look(steps[-1]),
-        trimmed=trimmed,
-    )
+    # Somebody waits for this picture, and the work on it falls into parts that need not wait for each other.
+    with ThreadPoolExecutor(len(steps) + 1) as pool:
+        made = [pool.submit(_write_rendition, folder, step, packet) for step in steps]
+        looked = pool.submit(looks.look, steps[-1])
+        answer = StoredPicture(
+            facts=_facts(picture, *size, data),
+            file=_write(folder / f"file.{picture.format.extension}", data),
+            received_sha256=_sha256(received),
+            received_bytes=len(received),
+            renditions=tuple(each.result() for each in reversed(made)),
+            looks=looked.result(),
+            trimmed=trimmed,
+        )
     return asdict(answer)
 
 
