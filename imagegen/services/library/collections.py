@@ -107,7 +107,9 @@ def take_out(uow: UnitOfWork, *, public_id: str, image_ids: Iterable[str]) -> li
 
 
 def _collection(uow: UnitOfWork, public_id: str) -> Collection:
-    found = uow.scalar(select(Collection).where(Collection.public_id == public_id)) if is_id(public_id) else None
+    """Return a collection that nobody else changes or deletes until the commit; raises NotFound."""
+    query = select(Collection).where(Collection.public_id == public_id).with_for_update(key_share=True)
+    found = uow.scalar(query) if is_id(public_id) else None
     if found is None:
         raise _no_such()
     return found

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from typing import Any
 
@@ -120,16 +121,25 @@ def _lists(
     return {image_id: sorted(found[image_id]) for image_id in image_ids}
 
 
-def _write(connection: Connection, image_ids: Sequence[int]) -> None:
+def _write(connection: Connection, image_ids: Sequence[int], *, fresh: AbstractSet[int] = frozenset()) -> None:
+    """Write the index rows of pictures; `fresh` are those that nobody else can see yet."""
     upsert = sqlite.insert(_index) if connection.dialect.name == "sqlite" else postgresql.insert(_index)
     upsert = upsert.on_conflict_do_update(
         index_elements=["image_id"],
         set_={column.name: upsert.excluded[column.name] for column in _index.c if column.name != "image_id"},
     )
     for at in range(0, len(image_ids), BATCH):
+        _hold(connection, [image_id for image_id in image_ids[at : at + BATCH] if image_id not in fresh])
         found = entries(connection, image_ids[at : at + BATCH])
         if found:
             connection.execute(upsert, found)
+
+
+def _hold(connection: Connection, image_ids: Sequence[int]) -> None:
+    """Wait for others who change these pictures: else the later row would not know what the earlier one did."""
+    if image_ids and connection.dialect.name == "postgresql":
+        rows = select(_images.c.id).where(_images.c.id.in_(image_ids)).order_by(_images.c.id)
+        connection.execute(rows.with_for_update(key_share=True))
 
 
 @contextmanager
@@ -154,4 +164,5 @@ def _follow(session: Session, _context: UOWTransaction) -> None:
         if isinstance(row, ImageTag | CollectionImage):
             changed.add(row.image_id)
     if changed:
-        _write(session.connection(), sorted(changed))
+        fresh = {row.id for row in session.new if isinstance(row, Image)}
+        _write(session.connection(), sorted(changed), fresh=fresh)

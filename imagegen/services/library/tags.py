@@ -9,7 +9,7 @@ from sqlalchemy import delete, select
 from imagegen.core.errors import Conflict, NotFound, StudioError
 from imagegen.core.text import N_, clean
 from imagegen.extensions import db
-from imagegen.models import Image, ImageTag, Tag, UnitOfWork, writes
+from imagegen.models import Image, ImageTag, Organisation, Tag, UnitOfWork, writes
 from imagegen.models.scope import current_organisation
 from imagegen.services.library import indexing
 from imagegen.services.library.selecting import chosen
@@ -116,7 +116,14 @@ def key_of(name: str) -> str:
     return " ".join(fold(clean(name)).split())
 
 
+def _alone(uow: UnitOfWork) -> None:
+    """Let nobody else make, rename or delete a tag of the organisation until the commit."""
+    organisation = select(Organisation.id).where(Organisation.id == _organisation())
+    uow.execute(organisation.with_for_update(key_share=True))
+
+
 def _tag(uow: UnitOfWork, public_id: str) -> Tag:
+    _alone(uow)
     tag = uow.scalar(select(Tag).where(Tag.public_id == public_id))
     if tag is None:
         raise NotFound(N_("There is no such tag."))
@@ -130,6 +137,7 @@ def _images_with(uow: UnitOfWork, tag: Tag) -> Sequence[int]:
 def _tags_named(uow: UnitOfWork, names: Iterable[str]) -> list[Tag]:
     """Return the tags of these names, made where there are none."""
     wanted = _checked(names)
+    _alone(uow)
     found = {tag.key: tag for tag in uow.scalars(select(Tag).where(Tag.key.in_([key for key, _ in wanted])))}
     fresh = [Tag(organisation_id=_organisation(), name=name, key=key) for key, name in wanted if key not in found]
     uow.add_all(fresh)
