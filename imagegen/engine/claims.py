@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from sqlalchemy import ColumnElement, Select, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, exists, func, literal, or_, select, update
 
 from imagegen.engine import limits, states
 from imagegen.engine.limits import Closed
@@ -17,6 +17,8 @@ from imagegen.models.jobs import running, unfinished, waiting
 from imagegen.models.provider_states import NO_KEY
 from imagegen.models.states import AttemptStatus, ShotStatus
 
+SMALL_JOB = 4
+"""How many pictures a job may have for which a slot is kept free, so that it begins at once behind any large ones."""
 AT_ONCE = 4
 """How many shots are claimed in one transaction: a few save commits, many would make other writers wait."""
 KEPT_SECONDS = 1800.0
@@ -61,7 +63,8 @@ def _fairest_with_all_open(lone_only: bool) -> Select[int]:
 
 def _fairest(lone_only: bool, shut: Sequence[Closed]) -> Select[int]:
     busy = func.sum(Job.n_running).over(partition_by=Job.organisation_id).label("busy")
-    columns = (Job.id, Job.priority, Job.n_running, Job.n_waiting, Job.started_at)
+    pictures = sum((getattr(Job, f"n_{status}") for status in ShotStatus), start=literal(0)).label("pictures")
+    columns = (Job.id, Job.priority, Job.n_running, Job.n_waiting, pictures)
     jobs = select(*columns, busy).where(unfinished()).subquery()
     query = (
         select(jobs.c.id)
@@ -69,15 +72,15 @@ def _fairest(lone_only: bool, shut: Sequence[Closed]) -> Select[int]:
         .order_by(jobs.c.busy, jobs.c.priority.desc(), jobs.c.n_running, jobs.c.id)
         .limit(1)
     )
-    return query.where(jobs.c.started_at.is_(None)) if lone_only else query
+    return query.where(jobs.c.n_running == 0, jobs.c.pictures <= SMALL_JOB) if lone_only else query
 
 
 @writes
 def claim(uow: UnitOfWork, *, owner: str, lease_seconds: float, lone_only: bool) -> Claim | None:
     """Claim the next waiting shot of any job for `owner`, with an attempt written down and nothing sent.
 
-    `lone_only` takes only from jobs that have not begun. None if nothing is claimable. What a provider has taken on
-    already comes first: it is paid for, and its pictures may not be kept there for long.
+    `lone_only` takes only from small jobs of which nothing runs. None if nothing is claimable. What a provider has
+    taken on already comes first: it is paid for, and its pictures may not be kept there for long.
     """
     return _claim(uow, owner=owner, lease_seconds=lease_seconds, lone_only=lone_only)
 
@@ -86,7 +89,7 @@ def claim(uow: UnitOfWork, *, owner: str, lease_seconds: float, lone_only: bool)
 def claim_some(uow: UnitOfWork, *, owner: str, lease_seconds: float, free: int, keep_one: bool) -> list[Claim]:
     """Claim for up to `free` slots at once; fewer than `AT_ONCE` of them say that nothing more is claimable.
 
-    With `keep_one` the last free slot takes only from jobs that have not begun.
+    With `keep_one` the last free slot takes only from small jobs of which nothing runs.
     """
     claims: list[Claim] = []
     while len(claims) < min(free, AT_ONCE):

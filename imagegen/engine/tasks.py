@@ -32,6 +32,8 @@ POLL_SECONDS = 1.0
 LONGEST_LINGER = 60.0
 """A task stays for shots that may be tried again within so many seconds."""
 GRACE_SECONDS = 4.0
+ENOUGH_TO_KEEP_ONE = 8
+"""With so many slots one of them is kept for small jobs; with fewer it would cost the large ones too much."""
 
 
 def work(stay: float = 0.0) -> None:
@@ -110,8 +112,9 @@ class Crew:
 
     def _fill(self, pool: ThreadPoolExecutor) -> None:
         while not self._stopping.is_set() and (free := self.slots - len(self._claims)) > 0:
+            keep_one = self.slots >= ENOUGH_TO_KEEP_ONE
             found = claims.claim_some(
-                owner=self.owner, lease_seconds=self.lease_seconds, free=free, keep_one=self.slots > 1
+                owner=self.owner, lease_seconds=self.lease_seconds, free=free, keep_one=keep_one
             )
             for claim in found:
                 with self._lock:

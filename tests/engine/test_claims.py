@@ -85,6 +85,13 @@ def test_shots_of_a_job_are_taken_in_the_order_of_their_slots(ann: Member) -> No
     assert [shot_of(take()).slot for _ in range(3)] == [0, 1, 2]
 
 
+def test_a_lone_slot_leaves_large_jobs_alone_even_if_nothing_of_them_runs(ann: Member) -> None:
+    submit(ann, n=claims.SMALL_JOB + 1)
+
+    assert take(lone_only=True) is None
+    assert take() is not None
+
+
 def test_a_lone_slot_takes_only_from_jobs_of_which_nothing_runs(ann: Member) -> None:
     large = submit(ann, n=3).id
     assert job_of(take(lone_only=True)) == large
