@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +33,11 @@ from imagegen.storage.errors import StorageError
 log = structlog.get_logger(__name__)
 
 
-def run(claim: Claim) -> None:
-    """Make the call that `claim` allows, and write down how it ended. Never raises for what a provider does."""
+def run(claim: Claim, on_answer: Callable[[], None] = lambda: None) -> None:
+    """Make the call that `claim` allows, and write down how it ended. Never raises for what a provider does.
+
+    `on_answer` is called when the provider is done with it, before what it sent is put away.
+    """
     if claim.shut is not None:
         fail(claim, claim.shut.error())
         return
@@ -52,6 +55,7 @@ def run(claim: Claim) -> None:
     except ProviderError as error:
         fail(claim, error)
         return
+    on_answer()
     store(claim, result)
 
 

@@ -1,4 +1,4 @@
-"""What was paid for waits: for a database that is busy or away, and for a disk that is full."""
+"""What was paid for waits: for a database that is busy or away, pixel workers that are, and a disk that is full."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import ParamSpec, TypeVar
 import structlog
 from sqlalchemy.exc import OperationalError
 
-from imagegen.imaging.errors import NoSpace
+from imagegen.imaging.errors import NoSpace, Unavailable
 from imagegen.storage.errors import StorageFull
 
 log = structlog.get_logger(__name__)
@@ -30,7 +30,7 @@ def patiently(step: Callable[P, R]) -> Callable[P, R]:
         for wait in PATIENCE:
             try:
                 return step(*args, **kwargs)
-            except (OperationalError, StorageFull, NoSpace) as error:
+            except (OperationalError, StorageFull, NoSpace, Unavailable) as error:
                 log.warning("attempt.waits", step=step.__name__, error=str(error).splitlines()[0], again_in=wait)
                 time.sleep(wait)
         return step(*args, **kwargs)

@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from types import FrameType
 
 import structlog
@@ -45,7 +46,9 @@ def work(stay: float = 0.0) -> None:
 
 
 class Crew:
-    """The slots of one worker: threads that each make one call to a provider at a time.
+    """The slots of one worker: calls to providers that are under way at the same time, each in a thread of its own.
+
+    A slot is free again when its provider has answered; the picture is put away beside the next call.
 
     One thread claims for all of them: sixteen that race for the same rows would mostly wait for each other.
     """
@@ -57,6 +60,7 @@ class Crew:
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{new_id()}"[:80]
         self.lease_seconds = float(runtime.settings.lease_seconds)
         self._claims: dict[int, Claim] = {}
+        self._answered: set[int] = set()
         self._lock = threading.Lock()
         self._stirred = threading.Event()
         self._stopping = threading.Event()
@@ -73,7 +77,7 @@ class Crew:
         ]
         for duty in duties:
             duty.start()
-        pool = ThreadPoolExecutor(self.slots, thread_name_prefix="slot")
+        pool = ThreadPoolExecutor(2 * self.slots, thread_name_prefix="slot")
         try:
             with system_scope():
                 self._keep_full(pool)
@@ -111,7 +115,7 @@ class Crew:
         self._stirred.set()
 
     def _fill(self, pool: ThreadPoolExecutor) -> None:
-        while not self._stopping.is_set() and (free := self.slots - len(self._claims)) > 0:
+        while not self._stopping.is_set() and (free := self._free()) > 0:
             keep_one = self.slots >= ENOUGH_TO_KEEP_ONE
             found = claims.claim_some(
                 owner=self.owner, lease_seconds=self.lease_seconds, free=free, keep_one=keep_one
@@ -123,10 +127,16 @@ class Crew:
             if len(found) < min(free, claims.AT_ONCE):
                 return
 
+    def _free(self) -> int:
+        """Return how many more calls may be made: none while as many answers as there are slots are put away."""
+        with self._lock:
+            calls, answers = len(self._claims) - len(self._answered), len(self._answered)
+        return self.slots - calls if answers < self.slots else 0
+
     def _run(self, claim: Claim) -> None:
         try:
             with system_scope():
-                attempts.run(claim)
+                attempts.run(claim, partial(self._on_answer, claim))
         except Exception:
             self._abandon(claim, attempts.CRASHED)
             log.exception("slot.failed", shot=claim.shot_id)
@@ -135,7 +145,14 @@ class Crew:
             with self._lock:
                 # By the attempt: the shot itself may have been given back and claimed again by now.
                 self._claims.pop(claim.attempt_id, None)
+                self._answered.discard(claim.attempt_id)
             self._stirred.set()
+
+    def _on_answer(self, claim: Claim) -> None:
+        """Let another call begin while this one's picture is put away."""
+        with self._lock:
+            self._answered.add(claim.attempt_id)
+        self._stirred.set()
 
     def _abandon(self, claim: Claim, message: str) -> None:
         try:

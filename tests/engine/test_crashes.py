@@ -166,7 +166,7 @@ def test_a_task_ends_in_order_when_the_database_cannot_be_asked_and_the_next_goe
     ann: Member, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     submit(ann, n=2)
-    monkeypatch.setattr(claims, "claim", failing(1, locked(), claims.claim))
+    monkeypatch.setattr(claims, "claim_some", failing(1, locked(), claims.claim_some))
 
     work()
     assert claims.due() == 2
@@ -179,16 +179,16 @@ def test_a_task_ends_in_order_when_the_database_cannot_be_asked_and_the_next_goe
 def test_what_runs_is_finished_when_the_database_fails_between_two_claims(
     ann: Member, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    submit(ann, n=3)
-    take, calls = claims.claim, []
+    submit(ann, n=claims.AT_ONCE + 1)
+    take, calls = claims.claim_some, []
 
-    def claim(**kwargs: Any) -> Claim | None:
+    def claim(**kwargs: Any) -> list[Claim]:
         calls.append(kwargs)
         if len(calls) == 2:
             raise locked()
         return take(**kwargs)
 
-    monkeypatch.setattr(claims, "claim", claim)
+    monkeypatch.setattr(claims, "claim_some", claim)
     monkeypatch.setattr(tasks, "POLL_SECONDS", 0.05)
 
     work()
@@ -205,7 +205,7 @@ def test_a_shot_given_back_and_claimed_again_by_the_same_crew_stays_registered(
     first = claims.claim(owner=crew.owner, lease_seconds=60, lone_only=False)
     second: list[Claim] = []
 
-    def give_back_and_claim_again(claim: Claim) -> None:
+    def give_back_and_claim_again(claim: Claim, *_: object) -> None:
         attempts.abandon(claim, message=attempts.STOPPED)
         again = claims.claim(owner=crew.owner, lease_seconds=60, lone_only=False)
         second.append(again)
@@ -236,7 +236,7 @@ def test_a_task_waits_for_a_shot_that_is_due_soon_and_not_for_one_that_is_due_la
 def test_a_picture_that_was_paid_for_waits_for_a_database_that_says_whose_it_is_and_for_space(
     ann: Member, openai: OpenAIServer, work: Work, monkeypatch: pytest.MonkeyPatch, trouble: Exception
 ) -> None:
-    monkeypatch.setattr(pictures, "_whose", failing(3, trouble, pictures._whose))
+    monkeypatch.setattr(pictures, "_asked", failing(3, trouble, pictures._asked))
     submit(ann, provider="openai", quality="low")
 
     work()

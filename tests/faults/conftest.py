@@ -30,12 +30,12 @@ def openai() -> Iterator[OpenAIServer]:
 
 @pytest.fixture
 def settings_values(openai: OpenAIServer) -> dict[str, object]:
-    """A provider that bills, one worker of three slots, and short leases."""
+    """A provider that bills, one worker of two slots, and short leases."""
     return QUICK | {
         "openai_api_key": openai.key,
         "openai_base_url": openai.base_url,
         "workers": 1,
-        "shots_per_worker": 3,
+        "shots_per_worker": 2,
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from flask import Response, make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -37,7 +37,7 @@ def index() -> ResponseReturnValue:
 
 def _with_address(response: Response, wish: Wish) -> Response:
     """Let the address bar lead to what is shown. Letters typed after the first don't each make a step back."""
-    shown = parse_qs(urlsplit(request.headers.get("HX-Current-URL", "")).query)
+    shown = parse_qs(request.headers.get("HX-Current-URL", "").partition("?")[2].partition("#")[0])
     typing = request.headers.get("HX-Source", "").startswith("input") and "q" in shown and bool(wish.q)
     response.headers["HX-Replace-Url" if typing else "HX-Push-Url"] = url_for(
         "library.index", **forms.address_of(wish)
