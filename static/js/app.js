@@ -13,7 +13,7 @@ refresh.run();
 since.run();
 
 // A row of tabs may be wider than the window.
-for (const tab of document.querySelectorAll(".filters [aria-current]")) tab.scrollIntoView({ block: "nearest", inline: "center" });
+for (const tab of document.querySelectorAll(".filters [aria-current]")) tab.scrollIntoView({ block: "nearest", inline: "nearest" });
 
 document.addEventListener("click", async (event) => {
   const at = (selector) => event.target.closest?.(selector);
