@@ -4,7 +4,8 @@
 export PYTHON
 
 BIN := .venv/bin
-TEST_PROCESSES ?= auto
+# Many tests wait for processes of their own: a few more at once than there are processors.
+TEST_PROCESSES ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
 
 run: install ## start the whole studio and print its address; Ctrl-C ends it
 	@exec $(BIN)/python -m imagegen.supervisor --end-with-parent

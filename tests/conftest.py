@@ -39,7 +39,7 @@ ENCRYPTION_KEY = "a2V5IHRoYXQgc2VhbHMga2V5cyBpbiB0aGUgdGVzdHM="
 POSTGRESQL = os.environ.get("TEST_DATABASE_URL", "")
 """A server to run all tests on: `postgresql://user:password@host/postgres`. Without it they start their own."""
 
-BOTH_DATABASES = ("api", "engine", "faults", "migrations", "models", "money", "services")
+BOTH_DATABASES = ("engine", "faults", "migrations", "models", "money", "services")
 """Folders whose tests run on both databases; a test, a class or a file may choose by the mark `databases`."""
 
 
