@@ -4,8 +4,7 @@
 export PYTHON
 
 BIN := .venv/bin
-# Many tests wait for processes of their own: a few more at once than there are processors.
-TEST_PROCESSES ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
+TEST_PROCESSES ?= auto
 
 run: install ## start the whole studio and print its address; Ctrl-C ends it
 	@exec $(BIN)/python -m imagegen.supervisor --end-with-parent
