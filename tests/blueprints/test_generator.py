@@ -54,6 +54,14 @@ def local_model() -> str:
 # What is offered
 
 
+def test_a_model_that_its_maker_ends_says_so_where_it_is_chosen(ann: Person) -> None:
+    ends = {offer.spec: offer.spec.shutdown_date for offer in runtime.providers.models()}
+    assert any(ends.values()) and not all(ends.values())
+    for spec, day in ends.items():
+        chosen = partial(ann, "/generate/form", model=key_of(spec), prompt="x").one("button", id="model").text
+        assert (f"shut down on {day}" in chosen) == (day is not None)
+
+
 def test_the_choices_are_what_each_model_can_do_and_nothing_else(ann: Person) -> None:
     offers = runtime.providers.models()
     assert len({offer.provider.id for offer in offers}) > 1

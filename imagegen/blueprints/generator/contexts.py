@@ -11,6 +11,7 @@ from flask_babel import format_decimal, format_percent, gettext, ngettext
 from werkzeug.datastructures import MultiDict
 
 from imagegen.blueprints.generator import earlier, forms
+from imagegen.core.clock import now
 from imagegen.core.errors import StudioError
 from imagegen.core.ids import new_id
 from imagegen.core.text import N_
@@ -102,9 +103,14 @@ def _model(offer: OfferedModel, chosen: ModelSpec, providers: ProviderRegistry, 
         "time": time,
         "available": offer.availability.ok,
         "reason": said(offer.availability.reason),
-        "trouble": health_words.held(held[spec.provider]) if spec.provider in held else "",
+        "trouble": health_words.held(held[spec.provider]) if spec.provider in held else _end_of(spec),
         "chosen": _key(spec) == _key(chosen),
     }
+
+
+def _end_of(spec: ModelSpec) -> str:
+    """Return that the model's maker ends it, while there is time to choose another one; else nothing."""
+    return said(spec.retires(now().date()) or "")
 
 
 def _picture(name: str) -> str | None:
