@@ -91,6 +91,7 @@ def shot(view: ShotView, *, job: Job, place: int | None = None) -> Context:
         "percent": None,
         "partial": None,
         "image": image(view.image) | {"caption": _took_and_cost(row)} if view.image is not None else None,
+        "gone": _gone(row) if row.status == ShotStatus.SUCCEEDED and view.image is None else None,
         "took": _took(row),
         "cost": "" if row.reused else price(row.actual_micro),
         "reused": row.reused,
@@ -104,6 +105,13 @@ def shot(view: ShotView, *, job: Job, place: int | None = None) -> Context:
         if may_create and row.status == ShotStatus.UNKNOWN
         else None,
     }
+
+
+def _gone(row: Shot) -> Context:
+    """Return what became of the picture of a shot that has none any more, and where it can be had back."""
+    if row.picture_deleted_at is not None or (row.reused and row.reused_image_id is None):
+        return {"sentence": gettext("Deleted."), "url": None}
+    return {"sentence": gettext("In the trash."), "url": url_for("library.index", filter="trash")}
 
 
 def model_name(provider_id: str, model_id: str) -> str:

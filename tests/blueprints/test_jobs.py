@@ -8,6 +8,7 @@ from flask import Flask
 from imagegen.extensions import db
 from imagegen.models import Job, Shot, organisation_scope, system_scope, unit_of_work
 from imagegen.models.states import JobStatus
+from imagegen.services.library import delete_for_ever, put_into_trash
 from imagegen.web import verbs
 from tests.conftest import MakePerson, Person
 from tests.web.browsers import Page
@@ -65,6 +66,22 @@ def test_a_job_shows_every_picture_its_story_and_how_it_stands(ann: Person) -> N
     assert [tile["data-state"] for tile in tiles] == list(states)
     assert "No such luck." in tiles[1].text
     assert all(page.one("ol", id=f"timeline-{made.job}-{slot}") for slot in range(len(states)))
+
+
+def test_a_picture_that_was_thrown_away_is_no_failure(ann: Person) -> None:
+    """Its tile says where it is, and is no error without words."""
+    made = make_job(ann)
+    path, tile = f"/jobs/{made.job}", f"shot-{made.job}-0"
+
+    with organisation_scope(ann.organisation.id):
+        put_into_trash(public_ids=made.images)
+    thrown = Page(ann.client.get(path).text).one("article", id=tile)
+    with organisation_scope(ann.organisation.id):
+        delete_for_ever(public_ids=made.images)
+    gone = Page(ann.client.get(path).text).one("article", id=tile)
+
+    assert ("In the trash." in thrown.text, "Deleted." in gone.text) == (True, True)
+    assert "Change it" not in thrown.text + gone.text
 
 
 def test_without_javascript_an_unfinished_job_is_read_again_and_a_finished_one_is_not(ann: Person) -> None:
