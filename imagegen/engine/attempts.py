@@ -6,11 +6,12 @@ import functools
 import hashlib
 import time
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import structlog
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 
 from imagegen.core.errors import ErrorKind
 from imagegen.core.text import N_
@@ -22,6 +23,7 @@ from imagegen.extensions import db, runtime
 from imagegen.imaging.errors import ImagingError
 from imagegen.models import Attempt, Job, Shot, UnitOfWork, User, attempt_shots, writes
 from imagegen.models.columns import db_now
+from imagegen.models.provider_states import NO_KEY
 from imagegen.models.states import AttemptStatus, ShotStatus
 from imagegen.providers.base import Provider
 from imagegen.providers.calls import Accepted, ImageRequest, ImageResult, Usage
@@ -63,20 +65,60 @@ def _load(claim: Claim) -> tuple[Provider, ImageRequest, Accepted | None] | None
     """Read whom to ask for what; the session is closed before anything slow begins."""
     try:
         shot = db.session.get_one(Shot, claim.shot_id)
-        owner = db.session.scalars(select(User.public_id).join(Job).where(Job.id == shot.job_id)).one()
+        owner, key = db.session.execute(_owner_and_key().where(Attempt.id == claim.attempt_id)).one()
         provider, _ = runtime.providers.find(shot.provider, shot.model)
-        key = provider_keys.key_for(claim.organisation_id, provider.id)
+        keyed = _with_key(claim, provider, key)
+        if keyed is None:
+            _hand_back(claim)
+            return None
         request = generation.image_request(
             shot,
             user_hash=hashlib.sha256(owner.encode()).hexdigest(),
             deadline_seconds=runtime.settings.provider_timeout_seconds,
         )
-        return provider if key is None else provider.with_key(key.secret), request, receipts.of(claim)
+        return keyed, request, receipts.of(claim)
     except ProviderError as error:
         fail(claim, error)
         return None
     finally:
         db.session.remove()
+
+
+@cache
+def _owner_and_key() -> Select[str, str]:
+    query = select(User.public_id, Attempt.provider_key).join(Job, Job.user_id == User.id)
+    return query.join(Attempt, Attempt.job_id == Job.id)
+
+
+KEY_CHANGED = N_("The organisation's key was changed before anything was sent.")
+KEY_GONE = N_("The picture was made with a key that the organisation has removed since: it cannot be fetched.")
+
+
+def _with_key(claim: Claim, provider: Provider, digest: str) -> Provider | None:
+    """Return `provider` with the key that the call was claimed for, or None: another key is another's money.
+
+    What it has taken on costs nothing more: the organisation's next key may be one to the same account. Raises
+    ProviderError if there is none.
+    """
+    key = provider_keys.key_for(claim.organisation_id, provider.id)
+    if digest == NO_KEY and (key is None or claim.taken_on):
+        return provider
+    if key is not None and (key.digest == digest or claim.taken_on):
+        return provider.with_key(key.secret)
+    if claim.taken_on:
+        raise ProviderError(KEY_GONE, kind=ErrorKind.AUTH, outcome=Outcome.ACCEPTED)
+    return None
+
+
+@writes
+def _hand_back(uow: UnitOfWork, claim: Claim) -> None:
+    """Let the shot be claimed anew, with the key that its organisation has now."""
+    locked = states.lock(uow, shot_id=claim.shot_id, fence=claim.fence)
+    if locked is not None:
+        shot, job = locked
+        _end_attempt(uow, claim, AttemptStatus.NOT_SENT, {"error_message": KEY_CHANGED})
+        shot.tries -= 1  # nobody was called
+        states.give_back(uow, shot=shot, job=job)
 
 
 @writes
@@ -200,9 +242,13 @@ _ENDINGS: dict[Outcome, AttemptStatus] = {
 
 def fail(claim: Claim, error: ProviderError) -> None:
     """Write down that the call gave no picture: try again, give up, or leave it open, as far as it got."""
-    facts: dict[str, Any] = {"provider_request_id": error.request_id, "error_code": error.code}
+    facts: dict[str, Any] = {"error_code": error.code}
+    if error.request_id is not None:
+        facts["provider_request_id"] = error.request_id
     if error.outcome == Outcome.ACCEPTED:
-        facts["usage"] = error.usage.as_dict() if error.usage else None
+        # Who fails to fetch what was made does not know any more what came with its receipt.
+        if error.usage is not None:
+            facts["usage"] = error.usage.as_dict()
         if error.kind not in _FETCHED_LATER or not _fetch_later(claim):
             _billed_without_picture(claim, error.kind, error.message, facts)
     else:
@@ -296,8 +342,9 @@ def abandon(uow: UnitOfWork, claim: Claim, *, message: str) -> None:
         else:
             _bill(uow, claim, shot, job, ErrorKind.TIMEOUT, NOT_FETCHED, {})
         return
+    # It is the studio that has lost the answer: the call says nothing against its provider.
+    _end_attempt(uow, claim, AttemptStatus.UNKNOWN, {"error_kind": ErrorKind.INTERNAL, "error_message": message})
     told = {"error_kind": ErrorKind.UNKNOWN, "error_message": message}
-    _end_attempt(uow, claim, AttemptStatus.UNKNOWN, told)
     states.move(uow, shot=shot, job=job, to=ShotStatus.UNKNOWN, **told)
 
 

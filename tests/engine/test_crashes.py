@@ -16,7 +16,7 @@ from imagegen.extensions import db
 from imagegen.imaging.errors import NoSpace
 from imagegen.models import LedgerEntry, Reservation, Shot, unit_of_work
 from imagegen.models.columns import db_now
-from imagegen.services import generation, library
+from imagegen.services import generation, library, provider_health
 from imagegen.storage.errors import StorageFull
 from tests.engine.conftest import Work
 from tests.engine.invariants import check_invariants
@@ -102,6 +102,20 @@ def test_a_mistake_after_the_call_leaves_its_fate_open_at_once_and_sends_nothing
     assert (shot().status, shot().error_message) == ("unknown", attempts.CRASHED)
     assert len(openai.requests) == 1
     assert db.session.scalars(select(Reservation.status)).one() == "held"
+
+
+@pytest.mark.parametrize("lost", [attempts.CRASHED, attempts.LOST, attempts.STOPPED])
+def test_a_call_that_the_studio_itself_has_lost_says_nothing_against_its_provider(ann: Member, lost: str) -> None:
+    submit(ann, provider="openai", quality="low")
+    claim = claims.claim(owner="me", lease_seconds=60, lone_only=False)
+    assert claim is not None
+    assert attempts._mark_sent(claim)
+
+    attempts.abandon(claim, message=lost)
+
+    check_invariants()
+    health = provider_health.of_installation()["openai"]
+    assert (health.status, health.figures.calls, health.error) == ("quiet", 0, None)
 
 
 def test_one_slots_mistake_does_not_touch_the_others(
