@@ -28,7 +28,7 @@ from imagegen.models.scope import current_organisation
 from imagegen.providers.base import Provider
 from imagegen.providers.errors import Outcome, ProviderError
 from imagegen.providers.registry import ProviderRegistry
-from imagegen.services import audit, limits
+from imagegen.services import audit, limits, provider_limits
 from imagegen.services.audit import Actor
 
 SHORTEST_KEY = 8
@@ -126,7 +126,8 @@ def listed() -> Mapping[str, KeptKey]:
 def enter(*, by: Actor, provider: str, secret: str) -> None:
     """Keep `secret` as the key of the actor's organisation to `provider`, in place of the one before.
 
-    Raises NotFound, or StudioError about the field `key`; no sentence repeats any of it.
+    The limits that people gave that one hold for this one. Raises NotFound, or StudioError about the field `key`; no
+    sentence repeats any of it.
     """
     found = _taking_keys(provider)
     _enter(by=by, provider=found, key=_read(found, secret))
@@ -166,8 +167,11 @@ def _enter(uow: UnitOfWork, *, by: Actor, provider: Provider, key: SecretStr) ->
     if row is None:
         row = ProviderKey(organisation_id=by.organisation_id, provider=provider.id)
         uow.add(row)
+    digest = secrets.digest(text)[:DIGEST_LENGTH]
+    if row.digest:
+        provider_limits.carry_over(uow, provider=provider.id, old=row.digest, new=digest)
     row.sealed = runtime.sealer.seal(text, about=_about(by.organisation_id, provider.id))
-    row.digest = secrets.digest(text)[:DIGEST_LENGTH]
+    row.digest = digest
     row.hint = text[-HINT_LENGTH:] if len(text) >= LONG_ENOUGH_FOR_A_HINT else ""
     row.user_id = by.user_id
     row.created_at, row.tested_at, row.test_error = now(), None, None

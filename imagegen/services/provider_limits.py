@@ -12,9 +12,10 @@ from sqlalchemy import select
 from imagegen.core.errors import NotFound, StudioError
 from imagegen.core.text import N_
 from imagegen.extensions import db, runtime
-from imagegen.models import ProviderKey, ProviderState, UnitOfWork, writes
+from imagegen.models import ProviderKey, ProviderState, UnitOfWork, system_scope, writes
 from imagegen.models.audit import Action
 from imagegen.models.provider_states import NO_KEY
+from imagegen.models.scope import current_organisation
 from imagegen.services import audit
 from imagegen.services.audit import Actor
 
@@ -82,12 +83,43 @@ def set_for_own_key(uow: UnitOfWork, *, by: Actor, provider: str, limits: Limits
     _set(uow, by=by, provider=provider, key=digest, limits=limits)
 
 
-def _set(uow: UnitOfWork, *, by: Actor, provider: str, key: str, limits: Limits) -> None:
+def carry_over(uow: UnitOfWork, *, provider: str, old: str, new: str) -> None:
+    """Let the limits that people gave the key with the digest `old` hold for the one that takes its place.
+
+    What calls have taught stays with the old one. A key that another organisation has too keeps the limits that it
+    has: whoever brought it first may have meant them.
+    """
+    before = _row(uow, provider, old)
+    if old == new or before is None or Limits(before.concurrency, before.per_minute) == NONE:
+        return
+    row = _row(uow, provider, new) or _blank(uow, provider, new)
+    if Limits(row.concurrency, row.per_minute) == NONE or not _is_shared(uow, provider, new):
+        row.concurrency, row.per_minute = before.concurrency, before.per_minute
+
+
+def _is_shared(uow: UnitOfWork, provider: str, digest: str) -> bool:
+    mine = current_organisation()
+    with system_scope():
+        others = select(ProviderKey.id).where(
+            ProviderKey.provider == provider, ProviderKey.digest == digest, ProviderKey.organisation_id != mine
+        )
+        return uow.scalar(others.limit(1)) is not None
+
+
+def _row(uow: UnitOfWork, provider: str, key: str) -> ProviderState | None:
     query = select(ProviderState).where(ProviderState.provider == provider, ProviderState.key == key)
-    row = uow.scalar(query.with_for_update())
-    if row is None:
-        row = ProviderState(provider=provider, key=key, failures=0)
-        uow.add(row)
+    found: ProviderState | None = uow.scalar(query.with_for_update())
+    return found
+
+
+def _blank(uow: UnitOfWork, provider: str, key: str) -> ProviderState:
+    row = ProviderState(provider=provider, key=key, failures=0)
+    uow.add(row)
+    return row
+
+
+def _set(uow: UnitOfWork, *, by: Actor, provider: str, key: str, limits: Limits) -> None:
+    row = _row(uow, provider, key) or _blank(uow, provider, key)
     before = Limits(row.concurrency, row.per_minute)
     if before == limits:
         return

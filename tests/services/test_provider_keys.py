@@ -11,14 +11,16 @@ from flask import Flask
 from pydantic import SecretStr
 from sqlalchemy import select, update
 
+from imagegen.core.clock import now
 from imagegen.core.crypto import new_key
 from imagegen.core.errors import ErrorKind, NotFound, StudioError, TooMany
 from imagegen.extensions import db, runtime
-from imagegen.models import AuditEntry, ProviderKey, organisation_scope, system_scope, unit_of_work
+from imagegen.models import AuditEntry, ProviderKey, ProviderState, organisation_scope, system_scope, unit_of_work
 from imagegen.models.audit import Action
 from imagegen.providers.errors import Outcome, ProviderError
-from imagegen.services import provider_keys
+from imagegen.services import provider_keys, provider_limits
 from imagegen.services.audit import Actor
+from imagegen.services.provider_limits import Limits
 from imagegen.settings import Settings
 from tests.conftest import ENCRYPTION_KEY, Person
 from tests.fakes.openai_server import OpenAIServer
@@ -133,6 +135,51 @@ def test_limits_are_kept_under_a_digest_that_is_the_keys_alone(by: Actor, make_p
     enter(by, ANOTHER)
     assert provider_keys.listed()["openai"].digest != first
     assert len(first) == 16
+
+
+def limit(by: Actor, concurrency: int | None, per_minute: int | None = None) -> None:
+    limits = Limits(concurrency, per_minute)
+    provider_limits.set_for_own_key(by=by, provider="openai", limits=limits)
+
+
+def test_the_limits_that_people_gave_the_key_before_hold_for_its_successor_and_what_it_was_taught_does_not(by: Actor):
+    enter(by, ANOTHER)
+    limit(by, 3, 20)
+    with unit_of_work() as uow:
+        uow.execute(update(ProviderState).values(slots=1, failures=9, open_until=now(), broken_since=now()))
+
+    enter(by)
+
+    assert provider_limits.of_organisation() == {"openai": Limits(3, 20)}
+    digest = provider_keys.listed()["openai"].digest
+    row = db.session.scalars(select(ProviderState).where(ProviderState.key == digest)).one()
+    assert (row.slots, row.failures, row.open_until, row.broken_since) == (None, 0, None, None)
+
+
+def test_a_key_that_comes_back_has_the_limits_that_were_given_last(by: Actor):
+    enter(by, ANOTHER)
+    limit(by, 3)
+    enter(by)
+    limit(by, 8)
+    enter(by, ANOTHER)
+    assert provider_limits.of_organisation() == {"openai": Limits(8)}
+
+
+def test_a_key_that_another_organisation_has_limited_keeps_its_limits(by: Actor, make_person):
+    bob = make_person("bob@two.example", "Two")
+    with organisation_scope(bob.organisation.id):
+        enter(actor(bob))
+        limit(actor(bob), 2)
+    enter(by, ANOTHER)
+    limit(by, 9)
+    enter(by)
+    assert provider_limits.of_organisation() == {"openai": Limits(2)}
+
+
+def test_a_key_without_limits_gives_its_successor_none(by: Actor):
+    enter(by, ANOTHER)
+    enter(by)
+    assert provider_limits.of_organisation() == {}
 
 
 def test_an_opened_key_does_not_show_itself(by: Actor):
