@@ -173,10 +173,10 @@ def _row(standing: Standing) -> dict[str, Any]:
 def _asked(standing: Standing) -> dict[str, str]:
     period = standing.period
     assert period is not None and period.asked_micro is not None  # noqa: S101 - for the type checker
-    cents = -(-period.asked_micro * 100 // MICRO_PER_USD)
+    dollars, cents = divmod(-(-period.asked_micro * 100 // MICRO_PER_USD), 100)
     return {
         "who": period.asked_by.name if period.asked_by else gettext("Somebody"),
         "amount": money(period.asked_micro),
-        "usd": f"{cents / 100:.2f}",
+        "usd": f"{dollars}.{cents:02}",
         "when": contexts.ago(period.asked_at) if period.asked_at else "",
     }

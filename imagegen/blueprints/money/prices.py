@@ -143,44 +143,43 @@ def _amount(field: str) -> str | None:
 
 
 def _form(spec: ModelSpec, error: StudioError | None = None) -> ResponseReturnValue:
-    found = runtime.prices.describe(spec)
-    sent = request.form if request.method == "POST" else None
-
-    def value(field: str, known: str) -> str:
-        return sent.get(field, "") if sent is not None else known.rstrip("0").rstrip(".") if "." in known else known
-
-    pictures = found.get("per_image", {})
+    own = runtime.price_book.overridden(spec.provider, spec.id)
     return render(
         "money/price.html",
         status=error.status if error else 200,
         label=said(spec.label),
         action=url_for("prices.change", provider=spec.provider, model=spec.id),
-        restore_url=url_for("prices.restore", provider=spec.provider, model=spec.id)
-        if runtime.price_book.overridden(spec.provider, spec.id)
-        else None,
-        free=bool(sent.get("free")) if sent is not None else found.get("free", False),
-        source=value("source", found.get("source") or "") if sent is not None else found.get("source") or "",
-        sizes=[
+        restore_url=url_for("prices.restore", provider=spec.provider, model=spec.id) if own else None,
+        errors={error.field or "": said(error.message)} if error else {},
+        **_fields(spec, request.form if request.method == "POST" else None),
+    )
+
+
+def _fields(spec: ModelSpec, sent: Mapping[str, str] | None) -> dict[str, Any]:
+    """Return what stands in the form: what was sent, if it has to be corrected, else the figures in force."""
+    known = runtime.prices.describe(spec)
+    values = sent if sent is not None else {"source": known.get("source", ""), **_figures(known)}
+
+    def field(name: str, label: str) -> dict[str, str]:
+        return {"name": name, "label": label, "value": values.get(name, "")}
+
+    return {
+        "free": bool(known.get("free") if sent is None else sent.get("free")),
+        "source": values.get("source", ""),
+        "sizes": [
             {
                 "label": size.replace("x", " \N{MULTIPLICATION SIGN} "),
-                "fields": [
-                    {
-                        "name": f"{size}-{name}",
-                        "label": _quality(name),
-                        "value": value(f"{size}-{name}", pictures.get(size, {}).get(name, "")),
-                    }
-                    for name in spec.qualities or (ONE_QUALITY,)
-                ],
+                "fields": [field(f"{size}-{name}", _quality(name)) for name in spec.qualities or (ONE_QUALITY,)],
             }
             for size in _sizes(spec)
         ],
-        tokens=[
-            {
-                "name": name,
-                "label": said(label),
-                "value": value(name, found.get("tokens_per_million", {}).get(name, "")),
-            }
-            for name, label in TOKENS.items()
-        ],
-        errors={error.field or "": said(error.message)} if error else {},
-    )
+        "tokens": [field(name, said(label)) for name, label in TOKENS.items()],
+    }
+
+
+def _figures(known: Mapping[str, Any]) -> dict[str, str]:
+    """Return the amounts in force by their fields' names, without zeros at the end."""
+    amounts: dict[str, str] = dict(known.get("tokens_per_million", {}))
+    for size, row in known.get("per_image", {}).items():
+        amounts |= {f"{size}-{name}": usd for name, usd in row.items()}
+    return {name: usd.rstrip("0").rstrip(".") if "." in usd else usd for name, usd in amounts.items()}
