@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -134,57 +134,62 @@ def _price_of(spec: ModelSpec, providers: ProviderRegistry) -> str:
 
 
 def _choices(form: MultiDict[str, str], spec: ModelSpec) -> Context:
-    ratios = form.getlist("aspect_ratios") or [DEFAULT_RATIO]
     several = bool(form.get("several"))
+    ratios = form.getlist("aspect_ratios") or [DEFAULT_RATIO]
     variants = form.get("variants", type=int) or forms.DEFAULT_VARIANTS
-    chosen_quality = form.get("quality", "")
-    if chosen_quality not in spec.qualities:
-        chosen_quality = spec.default_quality or ""
+    offered = spec.supports
     return {
         "several": several,
-        "shapes": [
-            {
-                "value": ratio.id,
-                "label": ratio.id.removesuffix(":1") if ratio.id == "1.91:1" else ratio.id,
-                "width": ratio.value.numerator,
-                "height": ratio.value.denominator,
-                "hint": said(ratio.hint),
-                "chosen": ratio.id in (ratios if several else ratios[:1]),
-            }
-            for ratio in RATIOS.values()
-        ],
-        "styles": [
-            {
-                "id": style.id,
-                "label": said(style.label),
-                "picture": url_for("static", filename="img/styles.webp"),
-                "tile": tile,
-                "tiles": len(styles()),
-                "chosen": form.get("style") == style.id,
-            }
-            for tile, style in enumerate(styles())
-        ],
+        "shapes": _shapes(ratios if several else ratios[:1]),
+        "styles": _styles(form.get("style")),
         "variants": [{"value": count, "label": str(count), "chosen": count == variants} for count in VARIANT_BUTTONS],
         "variants_limit": MOST_VARIANTS,
-        "qualities": [
-            {"value": quality, "label": words.quality(quality), "chosen": quality == chosen_quality}
-            for quality in spec.qualities
-        ],
+        "qualities": _qualities(spec, form.get("quality", "")),
         "formats": _options(FORMATS, spec.output_formats, form.get("output_format", "")),
         "backgrounds": _options(BACKGROUNDS, tuple(BACKGROUNDS), form.get("background", ""))
-        if Feature.TRANSPARENT in spec.supports
+        if Feature.TRANSPARENT in offered
         else [],
-        "seed": {"value": form.get("seed", "")} if Feature.SEED in spec.supports else None,
-        "negative_prompt": {"value": form.get("negative_prompt", "")}
-        if Feature.NEGATIVE_PROMPT in spec.supports
-        else None,
+        "seed": {"value": form.get("seed", "")} if Feature.SEED in offered else None,
+        "negative_prompt": {"value": form.get("negative_prompt", "")} if Feature.NEGATIVE_PROMPT in offered else None,
         "trim": None if isinstance(spec.sizes, SizeRule) else {"chosen": bool(form.get("trim"))},
-        "size": {
-            "width": form.get("width", ""),
-            "height": form.get("height", ""),
-            "note": _size_note(spec),
-        },
+        "size": {"width": form.get("width", ""), "height": form.get("height", ""), "note": _size_note(spec)},
     }
+
+
+def _shapes(chosen: Collection[str]) -> list[Context]:
+    return [
+        {
+            "value": ratio.id,
+            "label": ratio.id.removesuffix(":1") if ratio.id == "1.91:1" else ratio.id,
+            "width": ratio.value.numerator,
+            "height": ratio.value.denominator,
+            "hint": said(ratio.hint),
+            "chosen": ratio.id in chosen,
+        }
+        for ratio in RATIOS.values()
+    ]
+
+
+def _styles(chosen: str | None) -> list[Context]:
+    return [
+        {
+            "id": style.id,
+            "label": said(style.label),
+            "picture": url_for("static", filename="img/styles.webp"),
+            "tile": tile,
+            "tiles": len(styles()),
+            "chosen": chosen == style.id,
+        }
+        for tile, style in enumerate(styles())
+    ]
+
+
+def _qualities(spec: ModelSpec, chosen: str) -> list[Context]:
+    if chosen not in spec.qualities:
+        chosen = spec.default_quality or ""
+    return [
+        {"value": quality, "label": words.quality(quality), "chosen": quality == chosen} for quality in spec.qualities
+    ]
 
 
 def _options(labels: dict[str, str], values: tuple[str, ...], chosen: str) -> list[Context]:
