@@ -134,6 +134,14 @@ def test_a_process_that_is_killed_again_and_again_still_comes_back(run: Run) -> 
     assert supervisor.poll() is None
 
 
+def test_a_signal_without_a_name_ends_nobody_but_the_process(run: Run) -> None:
+    supervisor = run.start(process("web"))
+    eventually(lambda: run.pids("web"))
+    os.kill(run.pids("web")[0], signal.SIGRTMIN + 1)
+    eventually(lambda: len(run.pids("web")) == 2)
+    assert supervisor.poll() is None
+
+
 def test_what_a_dead_process_started_itself_ends_with_it(run: Run) -> None:
     helper = "sh -c 'echo helper $$ >> \"$DIARY\"; exec sleep 60' & wait"
     run.start(process("web", helper))

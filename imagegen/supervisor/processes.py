@@ -318,7 +318,12 @@ class Supervisor:
 
 
 def _how_it_ended(code: int) -> str:
-    return f"ended with code {code}" if code >= 0 else f"was ended by {signal.Signals(-code).name}"
+    if code >= 0:
+        return f"ended with code {code}"
+    try:
+        return f"was ended by {signal.Signals(-code).name}"
+    except ValueError:  # most real-time signals have no name
+        return f"was ended by signal {-code}"
 
 
 def _signal(pid: int, number: signal.Signals) -> None:
