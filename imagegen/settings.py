@@ -37,6 +37,7 @@ NO_LIMIT = "off"
 """What a rate limit says that lets everything through."""
 
 _CREDENTIALS = re.compile(r"://([^:/@]*):(.*)@")
+_SECRET_PARAMETER = re.compile(r"([?&]\w*(?:password|passwd|secret|token)=)([^&#]*)", re.IGNORECASE)
 _MASK = "********"
 
 
@@ -377,4 +378,10 @@ def _masked(value: object) -> str:
     if isinstance(value, SecretStr):
         return _MASK if value.get_secret_value() else ""
     text = ", ".join(value) if isinstance(value, tuple) else str(value)
-    return _CREDENTIALS.sub(rf"://\1:{_MASK}@", text)
+    return _SECRET_PARAMETER.sub(rf"\1{_MASK}", _CREDENTIALS.sub(rf"://\1:{_MASK}@", text))
+
+
+def passwords_in(address: str) -> set[str]:
+    """Return the passwords within an address, as they are written in it: before the host, or among the parameters."""
+    found = {urlsplit(address).password or "", *(match[2] for match in _SECRET_PARAMETER.finditer(address))}
+    return found - {""}

@@ -249,6 +249,14 @@ def test_no_secret_and_no_password_is_shown(monkeypatch: pytest.MonkeyPatch) -> 
     assert shown["REDIS_URL"] == "redis://:********@cache:6379/0"
 
 
+def test_a_password_among_an_address_s_parameters_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET_KEY", "given")
+    monkeypatch.setenv("ENCRYPTION_KEYS", FIRST_KEY)
+    monkeypatch.setenv("DATABASE_URL", "postgresql://db/studio?user=me&password=canary&sslmode=require")
+    shown = _values(Settings.load(env_file=None))
+    assert shown["DATABASE_URL"] == "postgresql+psycopg://db/studio?user=me&password=********&sslmode=require"
+
+
 def test_a_refusal_never_repeats_the_value(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "mysql://user:canary@db/studio")
     with pytest.raises(SettingsError) as refused:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import sys
 from typing import TextIO
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import structlog
 from flask import Flask, request
 from pydantic import SecretStr
 
 from imagegen.core.ids import new_id
-from imagegen.settings import Settings
+from imagegen.settings import Settings, passwords_in
 
 _MASK = "********"
 _SHORTEST = 6
@@ -24,7 +24,8 @@ def secrets_of(settings: Settings) -> tuple[str, ...]:
     values = [getattr(settings, name) for name in type(settings).model_fields]
     secrets = {value.get_secret_value() for value in values if isinstance(value, SecretStr)}
     secrets.update(settings.encryption_keys.get_secret_value().split(","))
-    passwords = {urlsplit(value).password or "" for value in values if isinstance(value, str) and "://" in value}
+    addresses = (value for value in values if isinstance(value, str) and "://" in value)
+    passwords = {password for address in addresses for password in passwords_in(address)}
     secrets |= passwords | {unquote(password) for password in passwords}
     secrets |= {repr(secret)[1:-1] for secret in secrets}  # as values stand in a line
     return tuple(sorted((secret for secret in secrets if len(secret) >= _SHORTEST), key=len, reverse=True))

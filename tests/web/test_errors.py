@@ -225,6 +225,9 @@ def test_rows_contents_stand_in_no_log(app: Flask, capsys: pytest.CaptureFixture
 
 def test_passwords_within_addresses_are_secrets_too(settings: Settings) -> None:
     changed = settings.model_copy(
-        update={"redis_url": f"redis://:{PASSWORD}@cache/0", "database_url": "postgresql+psycopg://u:p%40ssword@db/x"}
+        update={
+            "redis_url": f"redis://:{PASSWORD}@cache/0",
+            "database_url": "postgresql+psycopg://u:p%40ssword@db/x?sslpassword=of-the-certificate",
+        }
     )
-    assert {PASSWORD, "p%40ssword", "p@ssword", KEY} <= set(logs.secrets_of(changed))
+    assert {PASSWORD, "p%40ssword", "p@ssword", "of-the-certificate", KEY} <= set(logs.secrets_of(changed))
