@@ -14,9 +14,11 @@ import structlog
 from sqlalchemy import Select, func, select
 
 from imagegen.core.errors import ErrorKind
+from imagegen.core.money import Micro
 from imagegen.core.text import N_
-from imagegen.engine import journal, limits, pictures, receipts, retries, stand_ins, states
+from imagegen.engine import journal, late_answers, limits, pictures, receipts, retries, stand_ins, states
 from imagegen.engine.claims import Claim
+from imagegen.engine.late_answers import Awaited
 from imagegen.engine.patience import patiently
 from imagegen.engine.stand_ins import StandIn
 from imagegen.extensions import db, runtime
@@ -172,15 +174,15 @@ def _facts_of(result: ImageResult) -> dict[str, Any]:
 @patiently
 @writes
 def _deliver(uow: UnitOfWork, claim: Claim, kept: StoredFiles, *, seed: int | None, facts: dict[str, Any]) -> None:
-    locked = states.lock(uow, shot_id=claim.shot_id, fence=claim.fence, also_unknown=True)
-    if locked is None:
-        log.warning("attempt.fenced_off", shot=claim.shot_id)
+    awaited = late_answers.awaited_by(uow, claim, picture=True)
+    if awaited is None:
         return
-    shot, job = locked
-    attempt = _end_attempt(uow, claim, AttemptStatus.SUCCEEDED, facts)
+    shot, job = awaited.shot, awaited.job
+    attempt = _end_attempt(uow, awaited.claim, AttemptStatus.SUCCEEDED, facts)
     library.add_generated(uow, job=job, shot=shot, kept=kept, seed=seed)
-    cost = _settle(uow, job, shot, attempt)
+    cost = _settle(uow, job, shot, attempt, booked=awaited.booked)
     states.move(uow, shot=shot, job=job, to=ShotStatus.SUCCEEDED, actual_micro=cost)
+    awaited.tell(uow)
     limits.note_success(uow, provider=attempt.provider, key=attempt.provider_key)
 
 
@@ -189,26 +191,25 @@ def _deliver(uow: UnitOfWork, claim: Claim, kept: StoredFiles, *, seed: int | No
 def _billed_without_picture(
     uow: UnitOfWork, claim: Claim, kind: ErrorKind, message: str, facts: dict[str, Any]
 ) -> None:
-    locked = states.lock(uow, shot_id=claim.shot_id, fence=claim.fence, also_unknown=True)
-    if locked is not None:
-        _bill(uow, claim, *locked, kind, message, facts)
+    awaited = late_answers.awaited_by(uow, claim, picture=False)
+    if awaited is not None:
+        _bill(uow, awaited, kind, message, facts)
 
 
-def _bill(
-    uow: UnitOfWork, claim: Claim, shot: Shot, job: Job, kind: ErrorKind, message: str, facts: dict[str, Any]
-) -> None:
+def _bill(uow: UnitOfWork, awaited: Awaited, kind: ErrorKind, message: str, facts: dict[str, Any]) -> None:
     facts = {**facts, "error_kind": kind, "error_message": message}
-    attempt = _end_attempt(uow, claim, AttemptStatus.BILLED_NO_IMAGE, facts)
-    cost = _settle(uow, job, shot, attempt)
+    attempt = _end_attempt(uow, awaited.claim, AttemptStatus.BILLED_NO_IMAGE, facts)
+    cost = _settle(uow, awaited.job, awaited.shot, attempt, booked=awaited.booked)
     states.move(
         uow,
-        shot=shot,
-        job=job,
+        shot=awaited.shot,
+        job=awaited.job,
         to=ShotStatus.FAILED,
         actual_micro=cost,
         error_kind=kind,
         error_message=message,
     )
+    awaited.tell(uow)
 
 
 def _end_attempt(uow: UnitOfWork, claim: Claim, status: AttemptStatus, facts: dict[str, Any]) -> Attempt:
@@ -220,12 +221,14 @@ def _end_attempt(uow: UnitOfWork, claim: Claim, status: AttemptStatus, facts: di
     return attempt
 
 
-def _settle(uow: UnitOfWork, job: Job, shot: Shot, attempt: Attempt) -> int | None:
-    """Book what the attempt cost: from the provider's usage where it told, else the estimate."""
+def _settle(uow: UnitOfWork, job: Job, shot: Shot, attempt: Attempt, *, booked: Micro) -> Micro | None:
+    """Book what the attempt cost beyond what is `booked`: what the provider's usage tells, else the estimate."""
     usage = Usage(**attempt.usage) if attempt.usage else None
     told = runtime.prices.actual(attempt.provider, attempt.model, usage) if usage else None
     # A model whose price is by the picture costs that, whatever tokens it counts.
     cost = shot.estimated_micro if told is None else told
+    if cost is not None:
+        cost = max(0, cost - booked)
     attempt.cost_micro = cost
     job.actual_micro += cost or 0
     ledger.settle(uow, job=job, shot=shot, attempt=attempt, cost=cost, price_date=runtime.prices.as_of.isoformat())
@@ -340,7 +343,7 @@ def abandon(uow: UnitOfWork, claim: Claim, *, message: str) -> None:
         if receipts.holds(uow, claim):
             shot.lease_until = db_now(FETCH_AGAIN_SECONDS if message == CRASHED else 0)
         else:
-            _bill(uow, claim, shot, job, ErrorKind.TIMEOUT, NOT_FETCHED, {})
+            _bill(uow, Awaited(claim, shot, job), ErrorKind.TIMEOUT, NOT_FETCHED, {})
         return
     # It is the studio that has lost the answer: the call says nothing against its provider.
     _end_attempt(uow, claim, AttemptStatus.UNKNOWN, {"error_kind": ErrorKind.INTERNAL, "error_message": message})

@@ -42,6 +42,24 @@ def reserve(uow: UnitOfWork, *, job: Job, shots: Sequence[Shot]) -> None:
     )
 
 
+def reserve_nothing(uow: UnitOfWork, *, job: Job, shot: Shot) -> None:
+    """Set nothing aside for a shot that is paid for already: whatever it turns out to cost is an overrun."""
+    moment = now()
+    reservation = Reservation(
+        organisation_id=job.organisation_id,
+        user_id=job.user_id,
+        job_id=job.id,
+        shot_id=shot.id,
+        amount_micro=0,
+        created_at=moment,
+    )
+    uow.add(reservation)
+    uow.flush()
+    budget_periods.hold(
+        uow, organisation_id=job.organisation_id, user_id=job.user_id, reservations=[reservation], moment=moment
+    )
+
+
 def change(uow: UnitOfWork, *, shot: Shot, estimate: Micro | None) -> None:
     """Set `estimate` aside for the shot in place of what is; raises BudgetExceeded if a hard budget has no room."""
     reservation = uow.scalars(

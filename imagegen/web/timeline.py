@@ -38,9 +38,17 @@ def steps(shot: Shot, job: Job, earlier: Sequence[Shot] = ()) -> list[Context]:
     found: list[Context] = []
     for one in (*earlier, shot):
         if found:
-            found.append(_step(gettext("Tried again by hand")))
+            found.append(_step(_why_anew(one)))
         found += _of_one(one, job)
     return found
+
+
+def _why_anew(shot: Shot) -> str:
+    """Return why a shot has the slot of one that had ended."""
+    # What began before it was there is an answer that came late: its call was made for the shot before it.
+    if shot.started_at is not None and shot.started_at < shot.created_at:
+        return gettext("Answered after it had been cleared up")
+    return gettext("Tried again by hand")
 
 
 def _of_one(shot: Shot, job: Job) -> list[Context]:
