@@ -12,11 +12,12 @@ from imagegen import cli, models
 from imagegen.api import v1
 from imagegen.blueprints import BLUEPRINTS
 from imagegen.core.sockets import socket_folder
+from imagegen.core.text import one_line
 from imagegen.extensions import Runtime, babel, compress, connect_redis, csrf, db, login_manager, migrate
 from imagegen.imaging.pool import PoolOwner
 from imagegen.providers.price_book import FILE, PriceBook
 from imagegen.providers.registry import ProviderRegistry
-from imagegen.settings import PROJECT_ROOT, Settings
+from imagegen.settings import PROJECT_ROOT, Settings, SettingsError
 from imagegen.storage.registry import create_storage
 from imagegen.web import assets, auth, errors, filters, headers, incoming, language, logs, nul, serving, sse
 
@@ -27,7 +28,7 @@ IMAGING_CHILDREN = 2
 
 
 def create_app(settings: Settings | None = None) -> Flask:
-    """Return the studio as a WSGI app; raises SettingsError with a sentence if a setting is wrong."""
+    """Return the studio as a WSGI app; raises SettingsError with a sentence if a setting or a file of it is wrong."""
     settings = settings or Settings.load()
     app = Flask(__name__, template_folder=PROJECT_ROOT / "templates", static_folder=None)
     for configure in (
@@ -86,9 +87,17 @@ def _configure_runtime(app: Flask, settings: Settings) -> None:
         redis=connect_redis(settings.redis_url),
         storage=create_storage(settings),
         providers=ProviderRegistry.from_settings(settings),
-        price_book=PriceBook(settings.studio_data_dir / FILE),
+        price_book=_price_book(settings.studio_data_dir / FILE),
         pool=PoolOwner(_imaging_socket(), children=IMAGING_CHILDREN),
     )
+
+
+def _price_book(path: Path) -> PriceBook:
+    try:
+        return PriceBook(path)
+    except (OSError, ValueError) as error:
+        reason = one_line(str(error), 300)
+        raise SettingsError(f"{path} is not a table of prices; repair it, or delete it. ({reason})") from None
 
 
 def _imaging_socket() -> Path:

@@ -92,10 +92,11 @@ def main() -> int:
     signal.signal(signal.SIGINT, stop)
     try:
         settings = Settings.load()
+        app = create_app(settings)
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    run(create_app(settings), duties(settings), stopping)
+    run(app, duties(settings), stopping)
     return 0
 
 

@@ -62,10 +62,10 @@ def main() -> int:
     setproctitle.setproctitle("imagegen-worker")
     try:
         settings = Settings.load()
+        app = create_app(settings)
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    app = create_app(settings)
     with app.app_context(), runtime.pool:
         provider_keys.offered_to_anybody().prepare()
         rehearse()

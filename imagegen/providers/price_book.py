@@ -16,19 +16,21 @@ import yaml
 
 from imagegen.core.errors import StudioError
 from imagegen.core.text import N_
-from imagegen.providers.prices import PriceTable
+from imagegen.providers.prices import PriceTable, written
 
 FILE = "prices.yaml"
 
 log = logging.getLogger(__name__)
 
 _Stamp = tuple[int, int]
+_SPOILT = N_("The file prices.yaml in the data folder is not a table of prices. Repair it, or delete it.")
 
 
 class PriceBook:
     """The studio's own price table with an operator's file over it. Safe for threads: a table never changes."""
 
     def __init__(self, path: Path) -> None:
+        """Read the prices; raises OSError, and ValueError for an operator's file that is not a price table."""
         self._path = path
         self._stamp = self._look()
         self._table = self._read(path)
@@ -41,25 +43,25 @@ class PriceBook:
             self._stamp = stamp
             try:
                 self._table = self._read(self._path)
-            except (OSError, ValueError, yaml.YAMLError):
+            except (OSError, ValueError):
                 log.exception("%s cannot be read: the prices from before hold", self._path)
         return self._table
 
     def overridden(self, provider: str, model: str) -> bool:
-        """Tell whether an operator has written this model's prices."""
+        """Tell whether an operator has written this model's prices; raises StudioError if the file got spoilt."""
         return model in self._written().get(provider, {})
 
     def override(self, provider: str, model: str, price: Mapping[str, Any], *, today: date) -> None:
         """Write a model's prices over the studio's own; raises StudioError with a sentence for what is no price."""
-        written = self._written()
+        own = self._written()
         entry = {**price, "checked": today}
-        self._write({**written, provider: {**written.get(provider, {}), model: entry}}, today)
+        self._write({**own, provider: {**own.get(provider, {}), model: entry}}, today)
 
     def restore(self, provider: str, model: str, *, today: date) -> None:
         """Let the studio's own prices of a model hold again."""
-        written = self._written()
-        rest = {name: price for name, price in written.get(provider, {}).items() if name != model}
-        self._write({**written, provider: rest}, today)
+        own = self._written()
+        rest = {name: price for name, price in own.get(provider, {}).items() if name != model}
+        self._write({**own, provider: rest}, today)
 
     def _look(self) -> _Stamp | None:
         try:
@@ -74,7 +76,11 @@ class PriceBook:
     def _written(self) -> dict[str, dict[str, Any]]:
         if not self._path.exists():
             return {}
-        return yaml.safe_load(self._path.read_text(encoding="utf-8")).get("providers") or {}
+        try:
+            found: dict[str, dict[str, Any]] = written(self._path)["providers"]
+        except ValueError:
+            raise StudioError(_SPOILT) from None
+        return found
 
     def _write(self, providers: Mapping[str, Any], today: date) -> None:
         draft = self._path.with_name(f".{FILE}.{os.getpid()}")

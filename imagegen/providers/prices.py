@@ -103,6 +103,21 @@ class ModelPrice(_Strict):
         return max(per_pixel * size[0] * size[1], min(listed.values()))
 
 
+def written(path: Path) -> dict[str, Any]:
+    """Return what a file of prices holds: by provider, then model, what has yet to be checked.
+
+    Raises OSError, and ValueError for a file that has not this form.
+    """
+    try:
+        read = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path} is not YAML: {error}") from None
+    providers = (read.get("providers") or {}) if isinstance(read, dict) else None
+    if not isinstance(providers, dict) or not all(isinstance(models, dict) for models in providers.values()):
+        raise ValueError(f"{path} is not a price table")
+    return {**read, "providers": providers}
+
+
 class _Table(_Strict):
     as_of: date
     prompt_bytes_per_token: PositiveInt
@@ -123,11 +138,9 @@ class PriceTable:
         """
         merged: dict[str, Any] = {}
         for path in (TABLE, *overrides):
-            read = yaml.safe_load(path.read_text(encoding="utf-8"))
-            if not isinstance(read, dict):
-                raise ValueError(f"{path} is not a price table")
+            read = written(path)
             providers = merged.get("providers", {})
-            for provider, models in (read.get("providers") or {}).items():
+            for provider, models in read["providers"].items():
                 providers = {**providers, provider: {**providers.get(provider, {}), **models}}
             merged = {**merged, **read, "providers": providers}
         return cls(_Table.model_validate(merged))

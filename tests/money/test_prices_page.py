@@ -16,7 +16,7 @@ from imagegen.providers.price_book import FILE, PriceBook
 from imagegen.services import generation, people
 from imagegen.services.audit import COMMAND_LINE
 from imagegen.services.generation import GenerationRequest
-from imagegen.settings import Settings
+from imagegen.settings import Settings, SettingsError
 from tests.conftest import Person
 from tests.money.books import EACH, MODEL
 
@@ -94,6 +94,16 @@ def test_a_spoilt_file_changes_nothing_while_the_studio_runs(tmp_path: Path) -> 
     (tmp_path / FILE).write_text("providers: [", encoding="utf-8")
 
     assert book.table is before
+
+
+@pytest.mark.parametrize("text", ["providers: [", "- a list", "providers: [a list]", "providers: {openai: text}"])
+def test_a_spoilt_file_is_told_where_it_is_needed(settings: Settings, operator: Person, text: str) -> None:
+    (settings.studio_data_dir / FILE).write_text(text, encoding="utf-8")
+
+    with pytest.raises(SettingsError, match=f"{FILE} is not a table of prices"):
+        create_app(settings)
+    answer = operator.client.get("/admin/prices")
+    assert (answer.status_code, "is not a table of prices" in answer.text) == (422, True)
 
 
 def test_a_price_keeps_those_of_other_models(tmp_path: Path) -> None:
