@@ -19,7 +19,7 @@ from imagegen.core.text import N_
 from imagegen.extensions import db
 from imagegen.models.connection import will_pass
 from imagegen.web import validation
-from imagegen.web.auth import is_api
+from imagegen.web.auth import is_api, safe_next
 from imagegen.web.htmx import wants_partial
 from imagegen.web.language import said
 
@@ -92,7 +92,8 @@ def answer(
 
 def _page(status: int, sentence: str, *, reference: str | None = None, **_more: Any) -> str:
     home = {"label": gettext("Create pictures"), "href": url_for("generator.page")}
-    back = {"label": gettext("Back"), "href": request.path if request.method == "GET" else url_for("generator.page")}
+    here = request.full_path.rstrip("?") if request.method == "GET" else None
+    back = {"label": gettext("Back"), "href": safe_next(here)}
     return render_template(
         "errors/page.html",
         title=said(TITLES.get(status, N_("That did not work"))),

@@ -193,6 +193,14 @@ def test_pages_are_read_while_another_writes(app: Flask, ann: Person, impatient:
     other.close()
 
 
+def test_the_way_back_from_a_pause_keeps_what_was_asked_for(ann: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    def locked(*_: object, **__: object) -> None:
+        raise OperationalError("SELECT", {}, Exception("database is locked"))
+
+    monkeypatch.setattr(jobs, "list_jobs", locked)
+    assert 'href="/generate?prompt=violet"' in ann.client.get("/generate?prompt=violet").text
+
+
 def test_a_database_that_is_gone_in_the_middle_is_told_in_a_page(
     app: Flask, ann: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
