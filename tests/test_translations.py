@@ -58,6 +58,13 @@ def translated(path: Path) -> list[Message]:
     return [message for message in messages.read(path) if message.id and all(forms(message.string))]
 
 
+def test_german_speaks_to_its_reader_in_one_way() -> None:
+    """The whole studio says `du`; one sentence with `Sie` in between reads like somebody else's."""
+    formal = re.compile(r"en Sie\b|\bSie (?:können|haben|sind)\b|\bIhnen\b|\bIhre?[nmrs]? (?!Feld)")
+    texts = [form for message in translated(CATALOGUES["de"]) for form in forms(message.string)]
+    assert [text for text in texts if formal.search(text)] == []
+
+
 def forms(text: str | tuple[str, ...]) -> tuple[str, ...]:
     return text if isinstance(text, tuple) else (text,)
 
