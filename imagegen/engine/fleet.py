@@ -31,8 +31,9 @@ from imagegen.models import Job, Organisation, ProviderState, Shot, Switch, Unit
 from imagegen.models.audit import Action
 from imagegen.models.columns import db_now
 from imagegen.models.jobs import running, waiting
-from imagegen.services import audit
+from imagegen.services import audit, kept_answers
 from imagegen.services.audit import Actor
+from imagegen.services.kept_answers import KeptAnswer
 
 log = structlog.get_logger(__name__)
 
@@ -146,13 +147,14 @@ class InRedis:
 
 @dataclass(frozen=True)
 class Fleet:
-    """Everything that operators see; `redis` is None while it does not answer."""
+    """Everything that operators see; `redis` is None while it does not answer, `answers` are those on this host."""
 
     drained: datetime | None
     redis: InRedis | None
     at_work: Sequence[AtWork]
     backlog: Sequence[Backlog]
     limits: Sequence[ProviderState] = field(default_factory=tuple)
+    answers: Sequence[KeptAnswer] = field(default_factory=tuple)
 
 
 def look() -> Fleet:
@@ -165,6 +167,7 @@ def look() -> Fleet:
             at_work=_at_work(),
             backlog=_backlog(),
             limits=_limits(),
+            answers=tuple(kept_answers.left()),
         )
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import fcntl
 import json
-import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -18,22 +17,20 @@ from typing import BinaryIO
 import structlog
 
 from imagegen.engine.claims import Claim
-from imagegen.extensions import runtime
 from imagegen.providers.calls import ImagePayload, ImageResult, Usage
+from imagegen.services import kept_answers
+from imagegen.services.kept_answers import KeptAnswer
 
 log = structlog.get_logger(__name__)
 
-MOST_TRIES = 3
-"""An answer that brought down whoever put it away so often is left to people."""
-KEPT_SECONDS = 24 * 3600.0
-_ENDING = ".answer"
-_NAME = re.compile(r"[0-9]+-[0-9]+\.answer")
+_HALF_KEPT_SECONDS = 24 * 3600.0
+"""What is no whole answer was begun by a process that died, or is not ours."""
 
 
 @contextmanager
 def kept(claim: Claim, result: ImageResult) -> Iterator[None]:
     """Keep `result` while the block puts it away. Only the death of this process leaves it on the disk."""
-    path = _folder() / f"{claim.attempt_id}-0{_ENDING}"
+    path = kept_answers.path_of(claim.attempt_id)
     try:
         file = _write(path, claim, result)
     except OSError as error:
@@ -49,40 +46,40 @@ def kept(claim: Claim, result: ImageResult) -> Iterator[None]:
 
 
 def adopt(put_away: Callable[[Claim, ImageResult], None]) -> int:
-    """Put away the answers of processes that died; return how many."""
+    """Put away the answers of processes that died; return how many. What is left to people is said in the log."""
     count = 0
-    for path in sorted(_folder().iterdir()):
+    for path in sorted(kept_answers.folder().iterdir()):
         with suppress(FileNotFoundError):
-            if path.stat().st_mtime < time.time() - KEPT_SECONDS:
-                path.unlink()
-            elif _NAME.fullmatch(path.name):
+            answer = kept_answers.read(path)
+            if answer is not None:
                 with path.open("rb") as file:
-                    count += _adopt(path, file, put_away)
+                    count += _adopt(answer, file, put_away)
+            elif path.stat().st_mtime < time.time() - _HALF_KEPT_SECONDS:
+                path.unlink()
     return count
 
 
-def _adopt(path: Path, file: BinaryIO, put_away: Callable[[Claim, ImageResult], None]) -> bool:
+def _adopt(answer: KeptAnswer, file: BinaryIO, put_away: Callable[[Claim, ImageResult], None]) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False  # whoever heard the answer lives
-    attempt, _, tries = path.name.removesuffix(_ENDING).partition("-")
-    if int(tries) >= MOST_TRIES:
+    told = {"attempt": answer.attempt_id, "tries": answer.tries, "file": str(answer.path)}
+    if answer.too_old:
+        answer.path.unlink()
+        log.error("journal.forgotten", **told)
         return False
-    counted = path.rename(path.with_name(f"{attempt}-{int(tries) + 1}{_ENDING}"))
+    if answer.given_up:
+        log.error("journal.left_to_people", **told)
+        return False
+    counted = answer.path.rename(kept_answers.path_of(answer.attempt_id, tries=answer.tries + 1))
     try:
         put_away(*_read(file))
     except Exception:
-        log.exception("journal.not_put_away", attempt=attempt)
+        log.exception("journal.not_put_away", **told)
         return False
     counted.unlink(missing_ok=True)
     return True
-
-
-def _folder() -> Path:
-    folder = runtime.settings.studio_data_dir / "answers"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    return folder
 
 
 def _write(path: Path, claim: Claim, result: ImageResult) -> BinaryIO:

@@ -9,7 +9,7 @@ from imagegen.engine import fleet
 from imagegen.extensions import runtime
 from imagegen.models import ProviderState, unit_of_work
 from imagegen.models.columns import db_now
-from imagegen.services import people
+from imagegen.services import kept_answers, people
 from imagegen.services.audit import COMMAND_LINE
 from tests.conftest import Person
 from tests.web.browsers import Page
@@ -64,3 +64,16 @@ def test_the_page_answers_without_redis_and_says_so(operator: Person, monkeypatc
     assert "Redis does not answer" in answer.text and "Being drawn" in answer.text
     asked = operator.client.post("/admin/queue/tasks/retry", data={"task": "x", "csrf_token": token})
     assert asked.status_code == 503
+
+
+def test_an_answer_that_nobody_could_put_away_is_shown_with_its_file(operator: Person) -> None:
+    assert "could not be put away" not in operator.client.get("/admin/queue").text
+    path = kept_answers.path_of(4711, tries=kept_answers.MOST_TRIES)
+    path.write_bytes(b"{}\npixels")
+
+    page = Page(operator.client.get("/admin/queue").text)
+
+    assert not page.faults()
+    text = page.one("div", id="fleet").text
+    for words in ("Answers that could not be put away", "Call 4711", "Tried 3 times", str(path)):
+        assert words in text

@@ -19,6 +19,7 @@ from imagegen.models import Attempt, Event, Image, Job, LedgerEntry, Reservation
 from imagegen.models.budgets import Budget, BudgetPeriod
 from imagegen.models.columns import db_now
 from imagegen.providers.calls import ImageResult
+from imagegen.services import kept_answers
 from imagegen.web import timeline
 from tests.engine.conftest import Work
 from tests.engine.invariants import AT_ONCE
@@ -143,7 +144,7 @@ def test_it_is_heard_once_however_often_it_comes(late: Late, openai: OpenAIServe
 
 def test_the_journal_brings_it_too(late: Late, openai: OpenAIServer) -> None:
     late.resolved()
-    path = journal._folder() / f"{late.claim.attempt_id}-0.answer"
+    path = kept_answers.path_of(late.claim.attempt_id)
     journal._write(path, late.claim, late.answer).close()
 
     assert journal.adopt(attempts.put_away) == 1
@@ -252,7 +253,7 @@ def test_a_hard_budget_counts_it_and_calls_it_an_overrun(late: Late, ann: Member
 def test_the_journal_keeps_one_whose_job_is_deleted_for_people_to_see(late: Late) -> None:
     late.resolved()
     control.delete(late.job.public_id)
-    path = journal._folder() / f"{late.claim.attempt_id}-0.answer"
+    path = kept_answers.path_of(late.claim.attempt_id)
     journal._write(path, late.claim, late.answer).close()
 
     assert journal.adopt(attempts.put_away) == 0

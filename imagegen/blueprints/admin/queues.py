@@ -7,7 +7,7 @@ from datetime import datetime
 
 from flask import request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext
+from flask_babel import format_date, gettext
 
 from imagegen.blueprints.admin.blueprint import blueprint
 from imagegen.core.clock import now
@@ -15,6 +15,7 @@ from imagegen.engine import fleet
 from imagegen.engine.fleet import AtWork, Backlog, Fleet, Process
 from imagegen.engine.limits import FAILURES_TO_OPEN
 from imagegen.models import ProviderState
+from imagegen.services.kept_answers import LONGEST_KEPT, KeptAnswer
 from imagegen.web import access, auth, contexts
 from imagegen.web.contexts import Context
 from imagegen.web.htmx import lead_to, page
@@ -88,6 +89,7 @@ def _fleet(found: Fleet) -> Context:
         "oldest": _age(min((one.oldest for one in found.backlog if one.oldest), default=None)),
         "backlog": [_backlog(one) for one in found.backlog],
         "limits": [_limit(row) for row in found.limits],
+        "answers": [_answer(one) for one in found.answers],
     }
 
 
@@ -140,6 +142,16 @@ def _limit(row: ProviderState) -> Context:
         "rules": [rule for say in _RULES if (rule := say(row))],
         "error": told,
         "when": contexts.ago(row.error_at) if row.error_at else "",
+    }
+
+
+def _answer(one: KeptAnswer) -> Context:
+    return {
+        "attempt": one.attempt_id,
+        "when": contexts.ago(one.heard_at),
+        "tries": one.tries,
+        "file": str(one.path),
+        "until": format_date(one.heard_at + LONGEST_KEPT, "medium"),
     }
 
 

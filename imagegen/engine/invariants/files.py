@@ -15,6 +15,7 @@ from imagegen.engine.invariants.rule import MOST_NAMED, Invariant, Look, Questio
 from imagegen.extensions import db, runtime
 from imagegen.models import Event, Image, Reservation, Shot
 from imagegen.models.states import ReservationStatus, ShotStatus
+from imagegen.services import kept_answers
 from imagegen.storage import keys
 from imagegen.storage.errors import StorageError
 
@@ -246,4 +247,16 @@ def _left_behind(look: Look) -> Iterator[tuple[str, str]]:
         yield f"workspace {name}", "is older than a day"
 
 
-WORKSPACES = Invariant("I7", "Workspaces: nothing temporary is older than a day", probes=(_left_behind,))
+def _not_put_away(look: Look) -> Iterator[tuple[str, str]]:
+    for answer in kept_answers.left():
+        yield (
+            f"answer to attempt {answer.attempt_id}",
+            f"was paid for, and after {answer.tries} tries nobody has put it away: {answer.path}",
+        )
+
+
+WORKSPACES = Invariant(
+    "I7",
+    "Workspaces: nothing temporary is older than a day, and every answer on this host was put away",
+    probes=(_left_behind, _not_put_away),
+)

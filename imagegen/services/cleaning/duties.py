@@ -18,6 +18,13 @@ _DUTIES = (
         files.remove_workspaces,
     ),
     Duty(
+        "answers",
+        N_("Answers that could not be put away"),
+        N_("Paid for, and heard by a process of this machine that died. They are kept for 30 days."),
+        files.find_answers,
+        files.remove_answers,
+    ),
+    Duty(
         "sessions",
         N_("Sign-ins"),
         N_("Browsers whose sign-in ended a week ago."),

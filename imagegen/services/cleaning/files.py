@@ -11,15 +11,20 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
+from pathlib import Path
 from typing import TypeVar
 
+import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from imagegen.extensions import db, runtime
 from imagegen.models import Image, Organisation, unit_of_work
+from imagegen.services import kept_answers
 from imagegen.services.cleaning.duty import BATCH, Finding
 from imagegen.storage import keys
+
+log = structlog.get_logger(__name__)
 
 KEPT_YOUNG = timedelta(hours=24)
 """A file that was stored within it may belong to a picture whose row is still to come."""
@@ -142,3 +147,22 @@ def remove_workspaces(findings: Sequence[Finding], _moment: datetime) -> Sequenc
     runtime.storage.sweep_workspaces(KEPT_YOUNG)
     left = set(runtime.storage.left_workspaces(KEPT_YOUNG))
     return [finding for finding in findings if finding.ref not in left]
+
+
+# Answers that nobody could put away
+
+
+def find_answers(_moment: datetime) -> Iterator[Finding]:
+    """Yield the answers of providers that are left to people; they are kept for a month, for they were paid for."""
+    for answer in kept_answers.left():
+        example = f"{answer.path.name}: {answer.heard_at:%Y-%m-%d %H:%M} UTC"
+        yield Finding(str(answer.path), example, answer.bytes, kept=not answer.too_old)
+
+
+def remove_answers(findings: Sequence[Finding], _moment: datetime) -> Sequence[Finding]:
+    """Delete those that were kept for long enough."""
+    gone = [finding for finding in findings if not finding.kept]
+    for finding in gone:
+        Path(str(finding.ref)).unlink(missing_ok=True)
+        log.error("cleaning.answer_forgotten", file=finding.ref)
+    return gone
