@@ -1,6 +1,6 @@
 # `make help` lists what can be done. PYTHON chooses the interpreter that makes .venv (3.11 or newer).
 .DEFAULT_GOAL := help
-.PHONY: run test lint soak bench messages vendor screenshots contact-sheet demo-providers lock install install-dev help
+.PHONY: run test lint soak bench messages vendor screenshots pictures contact-sheet demo-providers lock install install-dev help
 export PYTHON
 
 BIN := .venv/bin
@@ -31,16 +31,19 @@ messages: install-dev ## gather the words to translate, and compile the translat
 	@exec $(BIN)/python -m scripts.messages
 
 vendor: install-dev ## fetch the browser's libraries anew into static/vendor
-	@exec $(BIN)/python scripts/vendor.py
+	@exec $(BIN)/python -m scripts.vendor
 
 screenshots: install-dev ## draw the pages into screenshots/
-	@CHROMIUM="$$(scripts/chromium.sh)" && export CHROMIUM && exec $(BIN)/python scripts/screenshots.py
+	@CHROMIUM="$$(scripts/chromium.sh)" && export CHROMIUM && exec $(BIN)/python -m scripts.screenshots $(ARGS)
+
+pictures: install-dev ## draw the pictures that the pages show of themselves into static/img
+	@exec $(BIN)/python -m scripts.draw_pictures
 
 contact-sheet: install-dev ## draw what the local provider can do on one sheet
-	@exec $(BIN)/python scripts/contact_sheet.py
+	@exec $(BIN)/python -m scripts.contact_sheet $(ARGS)
 
 demo-providers: install-dev ## run a stand-in for OpenAI that costs nothing, to try the studio by hand
-	@exec $(BIN)/python scripts/demo_providers.py $(ARGS)
+	@exec $(BIN)/python -m scripts.demo_providers $(ARGS)
 
 lock: install-dev ## pin requirements*.in anew, with hashes, for every Python from 3.11
 	$(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 --no-header --quiet \

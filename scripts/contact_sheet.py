@@ -1,6 +1,6 @@
 """Draw every kind of local picture in several seeds and shapes onto one sheet, to be looked at.
 
-python scripts/contact_sheet.py [--kinds dunes,silk] [--seeds 6] [--out build/contact-sheet.png]
+`make contact-sheet`; ARGS may be [--kinds dunes,silk] [--seeds 6] [--out build/contact-sheet.png].
 """
 
 from __future__ import annotations
@@ -13,12 +13,10 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from imagegen.providers.local.drawing import Wish, picture
+from imagegen.providers.local.kinds import KINDS
+
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-from imagegen.providers.local.drawing import Wish, picture  # noqa: E402
-from imagegen.providers.local.kinds import KINDS  # noqa: E402
-
 SHAPES = ((4, 5), (16, 9), (9, 16))
 ROW, GAP, LABEL = 300, 10, 150
 DRAWN_LARGER = 2

@@ -9,10 +9,8 @@ import argparse
 import json
 import signal
 import sys
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
+from imagegen.core.money import display
 from tests.fakes.downloads import DOWNLOADS
 from tests.fakes.openai_faults import FAULTS
 from tests.fakes.openai_server import OpenAIServer
@@ -55,8 +53,7 @@ def main() -> None:
         sys.stdout.write(_how_to_use(server))
         sys.stdout.flush()
         signal.sigwait(signals)
-    bill = server.bill / 1_000_000
-    sys.stdout.write(f"\n{len(server.requests)} requests; a real service would have billed ${bill:.2f}.\n")
+    sys.stdout.write(f"\n{len(server.requests)} requests; a real service would have billed {display(server.bill)}.\n")
 
 
 def _how_to_use(server: OpenAIServer) -> str:

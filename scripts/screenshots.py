@@ -1,7 +1,7 @@
 """Draw every page in three widths and both colour schemes into screenshots/, and two of them into docs/img.
 
 A studio of its own on a temporary folder is set up, filled with believable work and looked at in a real browser.
-Run by `make screenshots`, which finds the browser; `--only generate,library` draws some pages.
+Run by `make screenshots`, which finds the browser; `ARGS="--only generate,library"` draws some.
 """
 
 from __future__ import annotations
@@ -16,16 +16,13 @@ from typing import Any
 
 import pyvips
 import requests
+from playwright.sync_api import Browser, Page, StorageState
+
+from tests.browser.windows import Scheme, chromium
+from tests.fakes.openai_server import OpenAIServer
+from tests.running_studio import Studio, eventually, json_of
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-from playwright.sync_api import Browser, Page, StorageState  # noqa: E402
-
-from tests.browser.windows import Scheme, chromium  # noqa: E402
-from tests.fakes.openai_server import OpenAIServer  # noqa: E402
-from tests.running_studio import Studio, eventually, json_of  # noqa: E402
-
 OUT = ROOT / "screenshots"
 README = ROOT / "docs" / "img"
 WIDTHS = {360: 780, 768: 1024, 1440: 900}

@@ -16,12 +16,13 @@ import requests
 
 from imagegen.settings import PROJECT_ROOT
 
-SCRIPT = [sys.executable, str(PROJECT_ROOT / "scripts" / "demo_providers.py")]
+SCRIPT = [sys.executable, "-m", "scripts.demo_providers"]
 
 
 @pytest.fixture
 def demo() -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen([*SCRIPT, "--port", "0", "--latency", "0"], stdout=subprocess.PIPE, text=True)
+    command = [*SCRIPT, "--port", "0", "--latency", "0"]
+    process = subprocess.Popen(command, cwd=PROJECT_ROOT, stdout=subprocess.PIPE, text=True)
     yield process
     process.kill()
     process.communicate()
@@ -81,7 +82,9 @@ def test_an_order_for_a_fault_is_obeyed_and_counted(demo):
 def test_a_port_that_is_taken_is_a_sentence():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        told = subprocess.run([*SCRIPT, "--port", port], capture_output=True, text=True, check=False)
+        told = subprocess.run(
+            [*SCRIPT, "--port", port], cwd=PROJECT_ROOT, capture_output=True, text=True, check=False
+        )
 
     assert told.returncode == 1
     assert told.stderr.startswith(f"Port {port} cannot be used")
