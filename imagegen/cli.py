@@ -66,6 +66,7 @@ def create_user(email: str, organisation: str, role: str, name: str) -> None:
             name=name,
             operator=not accounts.anybody_here(),
         )
+        setup.close()
     except StudioError as error:
         raise click.ClickException(error.message) from None
     click.echo(f"Made {person.email} {person.public_id}")

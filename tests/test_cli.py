@@ -17,10 +17,11 @@ from pydantic import SecretStr
 
 from imagegen.core.clock import now
 from imagegen.core.secrets import is_token
-from imagegen.extensions import db
+from imagegen.extensions import db, runtime
 from imagegen.models import ApiToken, Organisation, User
 from imagegen.services import accounts, passwords
 from imagegen.settings import PROJECT_ROOT, Settings
+from imagegen.supervisor.data_folder import SETUP_CODE, setup_code
 from tests.conftest import PASSWORD, Person
 
 SECRETS = {
@@ -77,6 +78,13 @@ def test_the_first_person_looks_after_the_installation_and_the_next_does_not(app
     make(app)
     make(app, "eve@one.example")
     assert (the_user().is_operator, the_user("eve@one.example").is_operator) == (True, False)
+
+
+def test_once_somebody_was_made_no_start_asks_for_a_set_up(app: Flask) -> None:
+    folder = runtime.settings.studio_data_dir
+    assert setup_code(folder)
+    assert make(app).exit_code == 0
+    assert setup_code(folder) is None and not (folder / SETUP_CODE).exists()
 
 
 def test_an_organisation_is_found_by_name_or_id_and_made_if_there_is_none(app: Flask) -> None:

@@ -32,10 +32,15 @@ def check_code(code: str) -> None:
 def finish(*, email: str, password: str, name: str, organisation: str, address: str = "") -> User:
     """Make the first person and organisation; the code works no more."""
     user = accounts.set_up(email=email, password=password, name=name, organisation=organisation, address=address)
+    close()
+    return user
+
+
+def close() -> None:
+    """Let the code work no more, and no start print one: somebody is here."""
     folder = runtime.settings.studio_data_dir
     (folder / DONE_FILE).touch(mode=0o600)
     (folder / CODE_FILE).unlink(missing_ok=True)
-    return user
 
 
 def from_settings() -> None:
