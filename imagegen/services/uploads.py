@@ -17,7 +17,7 @@ from limits.storage import RedisStorage
 from limits.strategies import MovingWindowRateLimiter
 from sqlalchemy import func, select
 
-from imagegen.core.errors import TooMany
+from imagegen.core.errors import NotFound, TooMany
 from imagegen.core.text import N_, one_line
 from imagegen.extensions import db, runtime
 from imagegen.imaging.errors import Crashed, Unreadable
@@ -69,17 +69,20 @@ def take(
     picture to be taken, StorageError, TooMany. Nothing is left of what is refused.
     """
     _count(user_id)
-    earlier = library.find_duplicate(_sha256(path), trashed=True)
-    if earlier is not None:
-        return _shown_again(earlier)
+    shown = _shown_again(_sha256(path))
+    if shown is not None:
+        return shown
     with runtime.storage.workspace() as folder:
         picture = _checked(path, folder, smallest)
-        earlier = library.find_duplicate(picture.facts.sha256, trashed=True)
-        if earlier is not None:
-            return _shown_again(earlier)
+        shown = _shown_again(picture.facts.sha256)
+        if shown is not None:
+            return shown
         kept = _kept(picture, organisation_id, user_id)
-    image, fresh = _add(organisation_id=organisation_id, user_id=user_id, name=name, kept=kept)
-    return Upload(image, earlier=False) if fresh else _shown_again(image)
+    while shown is None:
+        added = _add(organisation_id=organisation_id, user_id=user_id, name=name, kept=kept)
+        # What was there as we wanted to add ours may be deleted for ever by the time that it is shown.
+        shown = Upload(added, earlier=False) if added is not None else _shown_again(kept.sha256)
+    return shown
 
 
 def display_name(name: str) -> str:
@@ -149,12 +152,11 @@ def _kept(picture: StoredPicture, organisation_id: int, user_id: int) -> StoredF
 
 
 @writes
-def _add(uow: UnitOfWork, *, organisation_id: int, user_id: int, name: str, kept: StoredFiles) -> tuple[Image, bool]:
-    """Write the row, and tell so; or return the one that somebody else has written since we looked."""
+def _add(uow: UnitOfWork, *, organisation_id: int, user_id: int, name: str, kept: StoredFiles) -> Image | None:
+    """Write the row and return it; None if somebody else has written one since we looked."""
     _alone_with(uow, kept.sha256)
-    earlier = library.find_duplicate(kept.sha256, trashed=True, within=uow)
-    if earlier is not None:
-        return earlier, False
+    if library.find_duplicate(kept.sha256, trashed=True, within=uow) is not None:
+        return None
     extension = kept.file_key.rpartition(".")[2]
     image = Image(
         organisation_id=organisation_id,
@@ -166,7 +168,7 @@ def _add(uow: UnitOfWork, *, organisation_id: int, user_id: int, name: str, kept
         **vars(kept),
     )
     library.arrive(uow, image)
-    return image, True
+    return image
 
 
 def _alone_with(uow: UnitOfWork, sha256: str) -> None:
@@ -176,11 +178,20 @@ def _alone_with(uow: UnitOfWork, sha256: str) -> None:
         uow.execute(select(func.pg_advisory_xact_lock(number)))
 
 
-def _shown_again(image: Image) -> Upload:
-    if image.deleted_at is not None:
-        library.restore_all(public_ids=[image.public_id])
-        image = library.get_image(image.public_id)
-    return Upload(image, earlier=True)
+def _shown_again(sha256: str) -> Upload | None:
+    """Return the picture that has these bytes already, out of the trash if it lies there; None if there is none.
+
+    There is none either if somebody deletes it for ever at this very moment.
+    """
+    earlier = library.find_duplicate(sha256, trashed=True)
+    if earlier is None or earlier.deleted_at is None:
+        return Upload(earlier, earlier=True) if earlier is not None else None
+    public_id = earlier.public_id
+    library.restore_all(public_ids=[public_id])
+    try:
+        return Upload(library.get_image(public_id), earlier=True)
+    except NotFound:
+        return None
 
 
 def _sha256(path: Path) -> str:

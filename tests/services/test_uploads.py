@@ -14,13 +14,14 @@ from flask import Flask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image as PillowImage
+from PIL.PngImagePlugin import PngInfo
 from sqlalchemy import func, select
 
 from imagegen.engine.invariants.checking import check
 from imagegen.extensions import db, runtime
 from imagegen.imaging.errors import ImagingError, TooSmall
 from imagegen.models import Image, organisation_scope, system_scope
-from imagegen.services import uploads
+from imagegen.services import library, uploads
 from imagegen.services.uploads import Smallest, Upload
 from imagegen.storage import keys
 from imagegen.storage.errors import StorageFull
@@ -81,6 +82,36 @@ def test_the_same_picture_brought_by_many_at_once_is_one(app: Flask, take: Take)
     assert len({upload.image.public_id for upload in found}) == 1
     assert [upload.earlier for upload in found].count(False) == 1
     assert check(only=("I5", "I6", "I7")) == []
+
+
+@pytest.mark.parametrize("again", ["the same bytes", "the same pixels", "at the same moment"])
+def test_one_that_is_deleted_for_ever_as_it_is_taken_out_of_the_trash_is_simply_stored(
+    take: Take, ann: Person, monkeypatch: pytest.MonkeyPatch, again: str
+) -> None:
+    scene = specimens.scene(420, 420)
+    first = take(specimens.encoded("png", scene)).image
+    with organisation_scope(ann.organisation.id):
+        library.put_into_trash(public_ids=[first.public_id])
+    restore_all, find_duplicate = library.restore_all, library.find_duplicate
+
+    def too_late(public_ids: list[str]) -> list[str]:
+        library.delete_for_ever(public_ids=public_ids)
+        return restore_all(public_ids=public_ids)
+
+    unseen = [None, None] if again == "at the same moment" else []
+    monkeypatch.setattr(library, "restore_all", too_late)
+    monkeypatch.setattr(
+        library, "find_duplicate", lambda *a, **k: unseen.pop() if unseen else find_duplicate(*a, **k)
+    )
+    said = PngInfo()
+    said.add_text("Comment", again)
+    other = {"pnginfo": said} if again == "the same pixels" else {}
+
+    upload = take(specimens.encoded("png", scene, **other))
+
+    assert (upload.earlier, rows()) == (False, 1)
+    assert upload.image.public_id != first.public_id
+    assert check(only=("I5", "I6")) == []
 
 
 def test_a_hundred_pictures_at_once_are_a_hundred(app: Flask, take: Take) -> None:
