@@ -1,6 +1,6 @@
 /*
- * New pictures on top of an open grid that shows everything, newest first. The stream says that there are some
- * (#library-news), an upload knows it by itself; what is scrolled to and selected stays.
+ * New pictures on top of an open grid that shows the newest first: those that fit its search and filters. The stream
+ * says that there are some (#library-news), an upload knows it by itself; what is scrolled to and selected stays.
  */
 const AFTER_MS = 250;
 
@@ -36,7 +36,7 @@ async function fetchNewest() {
   const piece = document.createRange().createContextualFragment(await answer.text());
   const fresh = [...piece.querySelectorAll(".thumb")];
   const known = fresh.filter((tile) => document.getElementById(tile.id));
-  if (list.hidden || (fresh.length && !known.length)) return redraw();
+  if (fresh.length && (list.hidden || !known.length)) return redraw();
   for (const tile of fresh.filter((each) => !known.includes(each)).reverse()) put(list, tile);
   for (const tile of known) recount(tile);
 }

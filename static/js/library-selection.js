@@ -13,6 +13,7 @@ let all = false;
 let anchor = null;
 let pressed = 0;
 let held = false;
+let touched = false;
 
 const form = () => document.getElementById("bulk");
 const grid = () => document.getElementById("grid");
@@ -46,7 +47,7 @@ function clicked(event) {
   const box = at("[name=ids]");
   if (box) return event.shiftKey && anchor ? range(tile.dataset.id, box.checked) : toggle(tile.dataset.id, box.checked);
   if (!at(".tile__open")) return undefined;
-  const byTouch = any() && event.pointerType === "touch";
+  const byTouch = any() && touched;
   if (!event.shiftKey && !byTouch && !held) return undefined;
   event.preventDefault();
   event.stopPropagation();
@@ -58,8 +59,9 @@ function clicked(event) {
 
 function press(event) {
   held = false;
+  touched = event.pointerType === "touch"; // not every browser's click says so
   const tile = event.target.closest?.("#grid .thumb");
-  if (event.pointerType !== "touch" || !tile) return;
+  if (!touched || !tile) return;
   clearTimeout(pressed);
   pressed = setTimeout(() => {
     held = true;

@@ -12,7 +12,7 @@ selection.begin();
 keys.begin();
 far.begin();
 live.begin();
-upload.begin({ onStored: live.refresh });
+upload.receive({ onStored: live.refresh });
 
 document.addEventListener("click", (event) => {
   if (event.target.closest?.("[data-close-drawer]")) closeDrawer();
@@ -24,6 +24,15 @@ document.addEventListener("click", (event) => {
     keep.closest("dialog").close();
   }
 }, true);
+
+/* The order is chosen in the panel of the filters; where there is room, one choice of it stands outside too. */
+const mirrored = (quick) => document.getElementById(quick.dataset.mirrors);
+
+document.addEventListener("change", ({ target }) => {
+  if (!target.matches?.("[data-mirrors]")) return;
+  mirrored(target).value = target.value;
+  mirrored(target).dispatchEvent(new Event("change", { bubbles: true }));
+});
 
 /* A stack that is open closes again; htmx must not fetch it a second time. */
 function collapse(event, stack) {
@@ -56,6 +65,7 @@ document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
   // What the fields of the filters show is what the server has drawn, not what hands have left in them.
   search.defaultValue = search.value;
   document.getElementById("wish").reset();
+  for (const quick of document.querySelectorAll("[data-mirrors]")) quick.value = mirrored(quick).value;
   if (scrollY > 0) scrollTo({ top: 0 });
 });
 

@@ -6,13 +6,16 @@ import * as upload from "./upload.js";
 
 let dialog = null;
 let opener = null;
+let endUploads = () => {};
 
 /** Open the dialog for `button`; its library is drawn anew each time. */
 export async function open(button) {
   opener = button;
   dialog ??= make();
   await htmx.ajax("GET", button.dataset.pickUrl, { source: button, target: dialog, swap: "innerHTML" });
-  if (!dialog.open) dialog.showModal();
+  if (dialog.open) return;
+  dialog.showModal();
+  endUploads = upload.receive({ onStored: choose, show: () => show("upload") });
 }
 
 function make() {
@@ -21,9 +24,8 @@ function make() {
   made.setAttribute("aria-labelledby", "picker-title");
   made.setAttribute("closedby", "any");
   made.addEventListener("click", clicked);
-  made.addEventListener("change", ({ target }) => target.matches("[data-picker-files]") && take(target));
   made.addEventListener("dblclick", ({ target }) => target.closest("[data-pick]") && use());
-  made.addEventListener("close", () => opener?.focus());
+  made.addEventListener("close", closed);
   document.body.append(made);
   return made;
 }
@@ -42,12 +44,15 @@ function show(place) {
   for (const part of dialog.querySelectorAll("[data-for]")) part.hidden = part.dataset.for !== place;
 }
 
-function take(input) {
-  upload.accept(input.files, (id) => {
-    const address = `${dialog.querySelector("#picker-wish").getAttribute("hx-get").replace("/pictures", "")}/${id}`;
-    htmx.ajax("GET", address, { source: input, target: "#picker-picked", swap: "innerHTML" });
-  });
-  input.value = "";
+/* What has just been brought is what was meant. */
+function choose(id) {
+  const foot = dialog.querySelector("#picker-picked");
+  htmx.ajax("GET", foot.dataset.of.replace("ID", id), { source: foot, target: foot, swap: "innerHTML" });
+}
+
+function closed() {
+  endUploads();
+  opener?.focus();
 }
 
 function use() {

@@ -7,30 +7,42 @@ const AGAIN_FROM = 429;
 
 const waiting = [];
 const busy = new Set();
+const receivers = [];
 let done = 0;
 let all = 0;
-let stored = () => {};
 
 const tray = () => document.querySelector("dialog[open] [data-tray]") ?? document.querySelector("[data-tray]");
 const token = () => JSON.parse(document.body.getAttribute("hx-headers:inherited") ?? "{}")["X-CSRFToken"] ?? "";
 
-/** Bind picking, dropping and pasting. `onStored(id)` hears of each picture that is in the library now. */
-export function begin({ onStored }) {
-  stored = onStored;
-  const input = document.querySelector("[data-upload]");
-  if (!tray() || !input) return;
-  input.addEventListener("change", () => {
-    accept(input.files);
-    input.value = "";
-  });
-  document.addEventListener("paste", pasted);
-  for (const name of ["dragenter", "dragover", "dragleave", "drop"]) document.addEventListener(name, dragged);
-  tray().querySelector("[data-tray-close]").addEventListener("click", close);
-  addEventListener("beforeunload", (event) => (waiting.length || busy.size) && event.preventDefault());
+/**
+ * Take what is picked, dropped or pasted from now on, before whoever did so until now. `onStored(id)` hears of each
+ * picture that is in the library then; `show()` brings the tray into sight. Returns what ends it.
+ */
+export function receive({ onStored, show = () => {} }) {
+  if (!receivers.length) bind();
+  const receiver = { onStored, show };
+  receivers.push(receiver);
+  return () => receivers.splice(receivers.indexOf(receiver), 1);
 }
 
-/** Put files into the line; `onStored(id)`, where given, hears of these alone. */
-export function accept(files, onStored = stored) {
+/* Once, and for good: without a receiver all of it does nothing. */
+let bind = () => {
+  bind = () => {};
+  document.addEventListener("change", ({ target }) => target.matches("[data-upload]") && picked(target));
+  document.addEventListener("click", ({ target }) => target.closest?.("[data-tray-close]") && close());
+  document.addEventListener("paste", pasted);
+  for (const name of ["dragover", "dragleave", "drop"]) document.addEventListener(name, dragged);
+  addEventListener("beforeunload", (event) => (waiting.length || busy.size) && event.preventDefault());
+};
+
+function picked(input) {
+  accept(input.files);
+  input.value = "";
+}
+
+function accept(files) {
+  const { onStored, show: bringUp } = receivers.at(-1);
+  bringUp();
   for (const file of files) {
     const line = document.querySelector("template[data-line]").content.firstElementChild.cloneNode(true);
     const entry = { file, line, onStored, request: null };
@@ -48,18 +60,20 @@ export function accept(files, onStored = stored) {
 
 function pasted(event) {
   const files = [...(event.clipboardData?.files ?? [])];
-  if (!files.length || event.target.closest?.("input, textarea")) return;
+  const words = event.target.closest?.("input, textarea") && event.clipboardData.types.includes("text/plain");
+  if (!files.length || words || !receivers.length) return;
   event.preventDefault();
   accept(files);
 }
 
 function dragged(event) {
-  if (!event.dataTransfer?.types.includes("Files")) return;
+  if (!event.dataTransfer?.types.includes("Files") || !receivers.length) return;
   event.preventDefault();
-  const sheet = document.querySelector("[data-drop]");
+  if (event.type === "dragover") receivers.at(-1).show();
+  const sheet = document.querySelector("dialog[open] [data-drop]") ?? document.querySelector("[data-drop]");
+  if (event.type === "dragover") sheet.hidden = false;
+  else if (event.type === "drop" || !event.relatedTarget) sheet.hidden = true;
   if (event.type === "drop") accept(event.dataTransfer.files);
-  if (event.type === "drop" || (event.type === "dragleave" && !event.relatedTarget)) sheet.hidden = true;
-  else if (event.type === "dragenter") sheet.hidden = false;
 }
 
 function next() {
@@ -90,10 +104,7 @@ function send(entry) {
 function answered(entry, request) {
   const answer = new DOMParser().parseFromString(request.responseText, "text/html").body;
   const tile = answer.querySelector("[data-uploaded]");
-  if (!tile) {
-    const refusal = answer.querySelector("[data-refused]");
-    return end(entry, "refused", (refusal ?? answer).textContent.trim(), request.status >= AGAIN_FROM || refusal?.hasAttribute("data-again"));
-  }
+  if (!tile) return refused(entry, request, answer);
   const open = entry.line.querySelector("[data-open]");
   const picture = tile.querySelector("img[srcset]");
   open.href = tile.querySelector(".tile__open").getAttribute("href");
@@ -102,6 +113,15 @@ function answered(entry, request) {
   done += 1;
   end(entry, tile.hasAttribute("data-earlier") ? "known" : "added");
   entry.onStored(tile.dataset.uploaded);
+}
+
+/* The answer says why, as a refusal or as any error does; one that says nothing is none of the studio's. */
+function refused(entry, request, answer) {
+  if (request.getResponseHeader("HX-Redirect")) return end(entry, "away");
+  const refusal = answer.querySelector("[data-refused]");
+  const sentence = (refusal ?? answer.querySelector("[data-toast] p"))?.textContent.trim();
+  if (!sentence) return end(entry, "broken", "", true);
+  return end(entry, "refused", sentence, request.status >= AGAIN_FROM || refusal?.hasAttribute("data-again"));
 }
 
 function end(entry, state, sentence = "", mayRepeat = false) {

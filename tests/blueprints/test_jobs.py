@@ -155,6 +155,12 @@ def test_the_address_of_a_search_holds_what_was_chosen_and_nothing_else(ann: Per
     assert page.one("input", name="q")["value"] == "amber" and page.one("input", name="from")["value"] == "2026-01-01"
 
 
+def test_the_button_of_the_filters_says_how_many_are_on(ann: Person) -> None:
+    for query, count in ("q=amber&status=failed&whose=mine", ""), ("provider=local&from=2026-01-01&whose=all", "3"):
+        found = search(ann, query)
+        assert found.one("button", popovertarget="jobs-filters").text.removeprefix("Filter").strip() == count
+
+
 def test_everybodys_jobs_are_listed_for_who_asks_and_for_who_makes_none(
     ann: Person, eve: Person, ben: Person, make_person: MakePerson
 ) -> None:

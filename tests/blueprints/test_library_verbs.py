@@ -97,6 +97,16 @@ def test_a_collection_is_made_on_the_way(ann: Person, made: Made) -> None:
     assert "Nothing in this collection yet" in ann.client.get(f"/library?collection={autumn}").text
 
 
+@pytest.mark.parametrize("ids", ["", "00000000-0000-7000-8000-000000000000"])
+def test_no_collection_is_left_behind_of_pictures_that_are_not_there(ann: Person, made: Made, ids: str) -> None:
+    answer = post(ann, "/library/bulk/collect", {"ids": ids, "name": "Press"}, partial=True)
+    assert answer.status_code == 422 and "Choose at least one picture." in answer.text
+    answer = post(ann, "/library/bulk/collect", {"all": "1", "q": "no such words", "name": "Press"}, partial=True)
+    assert answer.status_code == 422
+    with organisation_scope(ann.organisation.id):
+        assert collections.all_collections() == []
+
+
 def test_deleting_for_ever_asks_first_and_takes_only_what_is_in_the_trash(ann: Person, made: Made) -> None:
     form = {"ids": ",".join(made.images[:2])}
     done(ann, "trash", ids=made.images[0])
@@ -130,6 +140,8 @@ def test_what_is_new_is_drawn_alone(ann: Person, made: Made) -> None:
     page = Page(ann.client.get("/library/newest", headers=PARTIAL).text)
     assert [tile["data-id"] for tile in page.all("li") if "data-id" in tile.attributes] == made.images[::-1]
     assert not page.all("li", class_="grid__more")
+    page = Page(ann.client.get("/library/newest?filter=uploaded", headers=PARTIAL).text)
+    assert not page.all("li", class_="thumb")
 
 
 def test_a_stack_shows_one_and_opens_to_the_others(ann: Person, made: Made) -> None:

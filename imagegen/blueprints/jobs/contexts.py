@@ -59,6 +59,16 @@ class Sieve:
         """Whether the jobs of all people of the organisation are wanted."""
         return self.values["whose"] == "all"
 
+    @property
+    def filters_on(self) -> int:
+        """How many of the fields that a small screen hides narrow the list."""
+        return sum(bool(self.values[name]) for name in ("provider", "style", "from", "to")) + self._of_others
+
+    @property
+    def _of_others(self) -> bool:
+        """Whether it is not what the reader sees without asking: their own jobs, or all where they make none."""
+        return self.everybody == identity().may(Right.CREATE)
+
     def wanted(self) -> Wanted:
         """Return it as services read it; days are those of the reader's time zone."""
         until = self._midnight("to")
@@ -75,7 +85,7 @@ class Sieve:
     def href(self, **other: str | None) -> str:
         """Return the address of the list with these filters, some of them changed."""
         values: dict[str, Any] = {name: value for name, value in self.values.items() if value and name != "whose"}
-        if self.everybody == identity().may(Right.CREATE):
+        if self._of_others:
             values["whose"] = self.values["whose"]
         return url_for("jobs.index", **(values | other))
 
@@ -118,6 +128,7 @@ def found(page: Found, sieve: Sieve) -> Context:
             "older": older,
         },
         "everybody": sieve.everybody,
+        "filters_on": sieve.filters_on,
         "narrowed": wanted.narrowed,
         "show_all": url_for("jobs.index", whose=sieve.values["whose"]),
     }

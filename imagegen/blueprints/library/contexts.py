@@ -16,6 +16,7 @@ from imagegen.core.clock import now
 from imagegen.extensions import db
 from imagegen.models import Image
 from imagegen.services import library
+from imagegen.services.cleaning.rows import KEPT_IN_TRASH
 from imagegen.services.library import Page, Wish, collections, usage
 from imagegen.services.library.changing import LONGEST_ALT_TEXT, LONGEST_TITLE
 from imagegen.services.rights import Right
@@ -45,8 +46,10 @@ def grid(page: Page, wish: Wish, *, after: date | None) -> Context:
         "groups": groups,
         "next_url": url_for("library.grid", **more, day=last) if page.next_cursor else None,
         "next_href": url_for("library.index", **more) if page.next_cursor else None,
-        "live": wish in (Wish(), Wish(stack=True)),
+        "live": wish.sort == "newest" and not wish.trashed,
+        "narrowed": bool(_narrowed(wish)),
         "trashed": wish.trashed,
+        "days_in_trash": KEPT_IN_TRASH.days,
         "collection": wish.collection,
         "empty": None if page.items else _why_empty(wish),
         "may_change": readers.may(Right.ORGANISE),

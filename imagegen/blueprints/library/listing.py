@@ -64,8 +64,8 @@ def _day() -> date | None:
 @blueprint.get("/newest")
 @access.viewing
 def newest() -> ResponseReturnValue:
-    """Draw the newest pictures alone, for a page that has those before."""
-    wish = Wish(stack="stack" in request.args)
+    """Draw the newest pictures that fit a wish alone, for a page that has those before."""
+    wish = forms.wish(request.args)
     listed = library.list_images(wish)
     without_more = library.Page(listed.items, None)
     return render_template("library/_grid.html", grid=contexts.grid(without_more, wish, after=None))

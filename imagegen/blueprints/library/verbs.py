@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from flask import make_response, redirect, render_template, request, url_for
@@ -139,19 +139,25 @@ def do(verb: str) -> ResponseReturnValue:
     if verb not in VERBS:
         raise NotFound(N_("There is nothing like that to do with pictures."))
     given = request.form.to_dict()
-    if verb == "collect" and not given.get("to"):
-        given["to"] = _new_collection(given.get("name", ""))
-    changed = [
-        public_id for batch in forms.selection(request.form).batches() for public_id in VERBS[verb].call(batch, given)
-    ]
+    batches = forms.selection(request.form).batches()
+    changed = _begin_collection(batches, given) if verb == "collect" and not given.get("to") else []
+    changed += [public_id for batch in batches for public_id in VERBS[verb].call(batch, given)]
     if not wants_partial():
         return redirect(forms.back() or url_for("library.index"), 303)
     return _done(verb, changed, given)
 
 
-def _new_collection(name: str) -> str:
+def _begin_collection(batches: Iterator[list[str]], given: Given) -> list[str]:
+    """Make the collection that the form names, of its first pictures, which are returned; the next find it there."""
     who = identity()
-    return collections.make(organisation_id=who.organisation.id, user_id=who.user.id, name=name).public_id
+    made, ids = collections.begin(
+        organisation_id=who.organisation.id,
+        user_id=who.user.id,
+        name=given.get("name", ""),
+        image_ids=next(filter(None, batches), []),
+    )
+    given["to"] = made.public_id
+    return ids
 
 
 def _done(verb: str, changed: list[str], given: Given) -> ResponseReturnValue:

@@ -51,6 +51,25 @@ def make(uow: UnitOfWork, *, organisation_id: int, user_id: int, name: str) -> C
 
 
 @writes
+def begin(
+    uow: UnitOfWork, *, organisation_id: int, user_id: int, name: str, image_ids: Iterable[str]
+) -> tuple[Collection, list[str]]:
+    """Make a collection of pictures; return it, and those that are in it.
+
+    Raises StudioError if none of them is in the library, and Conflict if there is a collection of that name.
+    """
+    spelt, key = _named(uow, name)
+    images = dict(chosen(uow, image_ids))
+    if not images:
+        raise StudioError(N_("Choose at least one picture."), field="ids")
+    made = Collection(organisation_id=organisation_id, user_id=user_id, name=spelt, key=key)
+    uow.add(made)
+    uow.flush()
+    _put_in(uow, made, images)
+    return made, list(images.values())
+
+
+@writes
 def rename(uow: UnitOfWork, *, public_id: str, name: str) -> Collection:
     """Call a collection something else; raises NotFound, Conflict."""
     found = _collection(uow, public_id)
@@ -84,10 +103,7 @@ def put_in(uow: UnitOfWork, *, public_id: str, image_ids: Iterable[str]) -> list
         )
     )
     fresh = [image_id for image_id in images if image_id not in had]
-    uow.add_all(
-        CollectionImage(collection_id=collection.id, image_id=image_id, organisation_id=collection.organisation_id)
-        for image_id in fresh
-    )
+    _put_in(uow, collection, fresh)
     return [images[image_id] for image_id in fresh]
 
 
@@ -113,6 +129,13 @@ def _collection(uow: UnitOfWork, public_id: str) -> Collection:
     if found is None:
         raise _no_such()
     return found
+
+
+def _put_in(uow: UnitOfWork, collection: Collection, image_ids: Iterable[int]) -> None:
+    uow.add_all(
+        CollectionImage(collection_id=collection.id, image_id=image_id, organisation_id=collection.organisation_id)
+        for image_id in image_ids
+    )
 
 
 def _no_such() -> NotFound:
