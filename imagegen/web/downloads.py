@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any, Self
-from urllib.parse import quote
 
 import structlog
 import zipstream  # type: ignore[import-untyped]
@@ -116,6 +115,6 @@ def _named(found: Iterable[Any]) -> Iterator[tuple[Any, str]]:
 
 
 def _save_as(response: Response, name: str) -> None:
-    response.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(name, safe='')}"
+    response.headers["Content-Disposition"] = files.disposition("attachment", name)
     response.headers["Cache-Control"] = "private, no-store"
     response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from typing import Any
 from urllib.parse import quote
 
@@ -17,6 +19,7 @@ from imagegen.storage import keys
 from imagegen.storage.errors import NotStored
 
 _FOREVER = "private, max-age=31536000, immutable"
+_NOT_PLAIN = re.compile(r"[^\w .()+-]|^\.+", re.ASCII)
 
 
 def send_image(image: Image, *, download: bool = False) -> Response:
@@ -60,9 +63,15 @@ def _send(image: Image, key: str, mime_type: str, *, tag: str, download: bool) -
     response.set_etag(tag)
     response.headers["Cache-Control"] = _FOREVER
     response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
-    kind = "attachment" if download else "inline"
-    response.headers["Content-Disposition"] = f"{kind}; filename*=UTF-8''{quote(image.filename, safe='')}"
+    response.headers["Content-Disposition"] = disposition("attachment" if download else "inline", image.filename)
     return response
+
+
+def disposition(kind: str, name: str) -> str:
+    """Return the header that names a file (RFC 6266): in full, and in ASCII for what reads no more, as `curl -J`."""
+    letters = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    plain = _NOT_PLAIN.sub("_", letters).strip() or "picture"
+    return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
 
 
 def _body(key: str, mime_type: str, tag: str) -> Response:

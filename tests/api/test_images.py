@@ -122,7 +122,8 @@ def test_a_file_is_saved_under_its_name_when_asked_for(api: Api, three: list[dic
     saved = api.get(three[0]["url"] + "?download=1").headers["Content-Disposition"]
 
     assert shown.startswith("inline")
-    assert saved == f"attachment; filename*=UTF-8''{three[0]['filename']}"
+    name = three[0]["filename"]
+    assert saved == f"attachment; filename=\"{name}\"; filename*=UTF-8''{name}"
 
 
 def test_a_preview_is_the_smallest_that_is_wide_enough(api: Api, three: list[dict[str, Any]]) -> None:

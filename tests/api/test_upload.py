@@ -152,7 +152,8 @@ def test_every_format_is_taken_upright_right_in_colour_and_without_its_place(api
     assert (image["width"], image["height"], image["mime_type"]) == (480, 640, FORMATS[format].mime_type)
     assert difference(thumbnail(api, image), upright) < 6
     download = api.get(image["url"], query_string={"download": "1"})
-    assert download.headers["Content-Disposition"] == f"attachment; filename*=UTF-8''{image['filename']}"
+    name = image["filename"]
+    assert download.headers["Content-Disposition"] == f"attachment; filename=\"{name}\"; filename*=UTF-8''{name}"
     assert download.headers["X-Content-Type-Options"] == "nosniff"
     assert "sandbox" in download.headers["Content-Security-Policy"]
     assert b"SECRETWORD" not in download.data
