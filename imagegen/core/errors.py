@@ -50,7 +50,7 @@ class StudioError(Exception):
     kind = ErrorKind.BAD_REQUEST
     status = 422
     advice: str | None = None
-    """What to do about it, where that is not what the kind says."""
+    """What to do about it, where that is not what the kind says; empty where the message says it."""
 
     def __init__(self, message: str, *, field: str | None = None) -> None:
         super().__init__(message)
@@ -68,6 +68,7 @@ class Forbidden(StudioError):
     """The person may see the thing but not do this to it."""
 
     status = 403
+    advice = ""
 
 
 class Conflict(StudioError):

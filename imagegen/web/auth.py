@@ -176,11 +176,17 @@ def _admit(access: Access) -> ResponseReturnValue | None:
         if is_api() or wants_partial() or request.method not in ("GET", "HEAD"):
             raise SignInNeeded(N_("Sign in to go on."))
         return redirect(url_for("accounts.sign_in", next=request.full_path.rstrip("?")))
-    if access.right is not None and not g.identity.may(access.right):
-        raise Forbidden(N_("Your role in this organisation does not allow this. Ask an admin."))
-    if access.operator and not g.identity.is_operator:
-        raise Forbidden(N_("Only the studio's operators may do this."))
+    who: Identity = g.identity
+    if access.right is not None and not who.may(access.right):
+        raise Forbidden(_TOKEN_TOO_NARROW if access.right in rights_of(who.role) else _NOT_BY_ROLE)
+    if access.operator and not who.is_operator:
+        raise Forbidden(_TOKEN_TOO_NARROW if who.user.is_operator else _NOT_AN_OPERATOR)
     return None
+
+
+_NOT_BY_ROLE = N_("Your role in this organisation does not allow this. Ask an admin.")
+_NOT_AN_OPERATOR = N_("Only the studio's operators may do this.")
+_TOKEN_TOO_NARROW = N_("You may do this, but not with this token: its scope is too narrow.")
 
 
 def current_session() -> Session | None:

@@ -114,7 +114,7 @@ def _studio_error(error: StudioError) -> ResponseReturnValue:
     if error.status == 401 and is_api():
         headers["WWW-Authenticate"] = 'Bearer realm="Imagegen Studio"'
     errors = [{"field": error.field, "message": said(error.message)}] if error.field else None
-    advice = said(error.advice or ADVICE[error.kind])
+    advice = said(ADVICE[error.kind] if error.advice is None else error.advice) or None
     return answer(error.status, error.message, headers=headers, kind=error.kind, advice=advice, errors=errors)
 
 

@@ -53,9 +53,7 @@ class IncomingFile:
 class Refused(StudioError):
     """What came in is not one file; `status` tells more."""
 
-    advice = ""
-
-    def __init__(self, message: str, status: int, advice: str = "") -> None:
+    def __init__(self, message: str, status: int, advice: str | None = None) -> None:
         super().__init__(message, field=FIELD)
         self.status = status
         self.advice = advice

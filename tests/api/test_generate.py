@@ -159,7 +159,8 @@ def test_ratio_and_size_together_are_refused(api: Api) -> None:
 def test_a_token_that_only_reads_makes_nothing(ann: Person, make_api: MakeApi) -> None:
     reader = make_api(ann, "read")
 
-    assert reader.post("images/generate", {"prompt": "x"}).status_code == 403
+    refused = reader.post("images/generate", {"prompt": "x"})
+    assert refused.status_code == 403 and "not with this token" in refused.get_json()["detail"]
     assert reader.post("images/generate/estimate-cost", {"prompt": "x"}).status_code == 200
     assert reader.get("jobs").get_json()["items"] == []
 
@@ -167,7 +168,8 @@ def test_a_token_that_only_reads_makes_nothing(ann: Person, make_api: MakeApi) -
 def test_a_viewer_makes_nothing_whatever_the_token_says(make_person: MakePerson, make_api: MakeApi) -> None:
     viewer = make_api(make_person("vera@one.example", "One", role="viewer"))
 
-    assert viewer.post("images/generate", {"prompt": "x"}).status_code == 403
+    refused = viewer.post("images/generate", {"prompt": "x"})
+    assert refused.status_code == 403 and "Your role" in refused.get_json()["detail"]
 
 
 def test_a_browser_needs_its_csrf_token(ann: Person) -> None:
