@@ -12,8 +12,12 @@ from werkzeug.exceptions import UnsupportedMediaType
 
 from imagegen.core.errors import StudioError
 from imagegen.core.text import N_
+from imagegen.web import nul
 
 Model = TypeVar("Model", bound=BaseModel)
+
+_WRITTEN_NUL = rb"\u0000"
+"""The only way in which JSON writes one; it may also be a backslash and letters."""
 
 _NOT_JSON = N_("The body is not valid JSON.")
 
@@ -39,7 +43,8 @@ def read_headers(request: Request, model: type[Model]) -> Model:
 def read_body(request: Request, model: type[Model]) -> Model:
     """Return the JSON body as `model`, without turning one type into another.
 
-    Raises UnsupportedMediaType for another content type, NotJson for what is not JSON, and ValidationError.
+    Raises UnsupportedMediaType for another content type, NotJson for what is not JSON, StudioError for a text that no
+    database takes, and ValidationError.
     """
     if request.mimetype != "application/json":
         raise UnsupportedMediaType
@@ -70,6 +75,8 @@ def _check_json(body: bytes) -> None:
         raise NotJson(_NOT_JSON) from None
     if not isinstance(found, dict):
         raise StudioError(N_("The body must be a JSON object."))
+    if _WRITTEN_NUL in body:
+        nul.refuse_in(found)
 
 
 def _no_constant(_name: str) -> NoReturn:
