@@ -17,12 +17,9 @@ from imagegen.extensions import db
 from imagegen.models import Organisation, Schedule, ScheduleRun, UnitOfWork, writes
 from imagegen.models.columns import db_now
 from imagegen.models.schedules import Missed
-from imagegen.services import generation, slots
+from imagegen.services import ceilings, generation, slots
 from imagegen.services.generation import GenerationRequest
 from imagegen.services.library import Page, decode_cursor, encode_cursor
-
-MOST = 100
-"""Schedules that an organisation has at the same time."""
 
 MOST_RUNS = 100_000
 PAGE = 20
@@ -91,7 +88,8 @@ def _create(
     name: str,
     missed: Missed,
 ) -> Schedule:
-    _check_room(uow, organisation_id)
+    to_come = Schedule.next_at.is_not(None)
+    ceilings.check(uow, Schedule, organisation_id=organisation_id, where=to_come)
     times = _read(uow, when, organisation_id=organisation_id)
     schedule = Schedule(
         organisation_id=organisation_id,
@@ -105,15 +103,6 @@ def _create(
     uow.add(schedule)
     uow.flush()
     return schedule
-
-
-def _check_room(uow: UnitOfWork, organisation_id: int) -> None:
-    # Two who come at once are taken one after the other.
-    uow.execute(select(Organisation.id).where(Organisation.id == organisation_id).with_for_update())
-    if (uow.scalar(select(func.count(Schedule.id)).where(Schedule.next_at.is_not(None))) or 0) >= MOST:
-        raise StudioError(
-            N_("There are {number} schedules already, and no more fit. Delete one first.").format(number=MOST)
-        )
 
 
 def _stored(request: GenerationRequest) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from imagegen.core.ids import is_id
 from imagegen.core.text import N_, clean
 from imagegen.extensions import db
 from imagegen.models import Collection, CollectionImage, UnitOfWork, writes
+from imagegen.services import ceilings
 from imagegen.services.library import indexing
 from imagegen.services.library.selecting import chosen
 from imagegen.services.library.words import fold
@@ -43,8 +44,9 @@ def collections_of(image_id: int) -> Sequence[Collection]:
 
 @writes
 def make(uow: UnitOfWork, *, organisation_id: int, user_id: int, name: str) -> Collection:
-    """Make an empty collection; raises Conflict if there is one of that name."""
+    """Make an empty collection; raises Conflict if there is one of that name, StudioError if no more fit."""
     spelt, key = _named(uow, name)
+    ceilings.check(uow, Collection, organisation_id=organisation_id)
     made = Collection(organisation_id=organisation_id, user_id=user_id, name=spelt, key=key)
     uow.add(made)
     return made

@@ -10,6 +10,7 @@ from imagegen.core.errors import Conflict, NotFound, StudioError
 from imagegen.core.text import N_, clean
 from imagegen.extensions import db
 from imagegen.models import SavedSearch, UnitOfWork, writes
+from imagegen.services import ceilings
 from imagegen.services.library.wishes import Wish
 
 LONGEST = 80
@@ -24,8 +25,12 @@ def all_searches(*, user_id: int) -> Sequence[SavedSearch]:
 
 @writes
 def save(uow: UnitOfWork, *, organisation_id: int, user_id: int, name: str, wish: Wish) -> SavedSearch:
-    """Keep a search under a name; raises Conflict if the person has one of that name, StudioError for no name."""
+    """Keep a search under a name; raises Conflict if the person has one of that name, StudioError for no name.
+
+    StudioError too if they keep as many as they may.
+    """
     spelt = _named(uow, user_id, name)
+    ceilings.check(uow, SavedSearch, organisation_id=organisation_id, where=SavedSearch.user_id == user_id)
     made = SavedSearch(organisation_id=organisation_id, user_id=user_id, name=spelt, wish=wish.to_mapping())
     uow.add(made)
     return made

@@ -11,6 +11,7 @@ from imagegen.core.text import N_, clean
 from imagegen.extensions import db
 from imagegen.models import Image, ImageTag, Organisation, Tag, UnitOfWork, writes
 from imagegen.models.scope import current_organisation
+from imagegen.services import ceilings
 from imagegen.services.library import indexing
 from imagegen.services.library.selecting import chosen
 from imagegen.services.library.words import fold
@@ -140,6 +141,8 @@ def _tags_named(uow: UnitOfWork, names: Iterable[str]) -> list[Tag]:
     _alone(uow)
     found = {tag.key: tag for tag in uow.scalars(select(Tag).where(Tag.key.in_([key for key, _ in wanted])))}
     fresh = [Tag(organisation_id=_organisation(), name=name, key=key) for key, name in wanted if key not in found]
+    if fresh:
+        ceilings.check(uow, Tag, organisation_id=_organisation(), more=len(fresh))
     uow.add_all(fresh)
     uow.flush()
     return [*found.values(), *fresh]
