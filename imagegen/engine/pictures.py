@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +14,8 @@ from imagegen.extensions import db, runtime
 from imagegen.imaging.facts import StoredPicture
 from imagegen.models import Organisation, Shot, User
 from imagegen.models.jobs import Job
+from imagegen.services import library
 from imagegen.services.library import StoredFiles
-from imagegen.storage import keys
 from imagegen.storage.errors import disk_errors
 
 DRAWN_BY_MODEL = "trainedAlgorithmicMedia"
@@ -51,33 +49,7 @@ def keep(claim: Claim, data: bytes, folder: Path) -> StoredFiles:
         ai={"digital_source_type": _source_type(asked.provider), "system": asked.provider, "version": asked.model},
     )
     picture = StoredPicture.from_answer(answer)
-    facts = picture.facts
-    place = (asked.organisation, asked.person)
-    file_key = keys.file_key(*place, facts.sha256, facts.extension)
-    received_key = keys.received_key(*place, picture.received_sha256, facts.extension)
-    renditions = {keys.rendition_key(*place, facts.sha256, each.width): each.path for each in picture.renditions}
-    _store({received_key: received, file_key: picture.file.path} | renditions)
-    return StoredFiles(
-        mime_type=facts.mime_type,
-        width=facts.width,
-        height=facts.height,
-        file_size=facts.bytes,
-        sha256=facts.sha256,
-        received_sha256=picture.received_sha256,
-        file_key=file_key,
-        received_key=received_key,
-        renditions=[{"width": r.width, "height": r.height, "bytes": r.bytes} for r in picture.renditions],
-        placeholder=picture.looks.placeholder,
-        colours=list(picture.looks.colours),
-        phash=picture.looks.phash,
-    )
-
-
-def _store(files: Mapping[str, Path]) -> None:
-    """Put all of `files` in place; together, because each waits for the disk."""
-    storage = runtime.storage
-    with ThreadPoolExecutor(len(files)) as pool:
-        list(pool.map(lambda key: storage.put(files[key], key), files))
+    return library.store(picture, organisation=asked.organisation, person=asked.person, received=received)
 
 
 def _asked(claim: Claim) -> Row[dict[str, Any], str, str, str, str]:

@@ -25,7 +25,6 @@ from imagegen.imaging.facts import StoredPicture
 from imagegen.models import Image, Organisation, UnitOfWork, User, writes
 from imagegen.services import library
 from imagegen.services.library import StoredFiles
-from imagegen.storage import keys
 
 log = structlog.get_logger(__name__)
 
@@ -124,31 +123,13 @@ def _checked(path: Path, folder: Path, smallest: Smallest) -> StoredPicture:
 
 
 def _kept(picture: StoredPicture, organisation_id: int, user_id: int) -> StoredFiles:
-    """Store the picture's files. Files without a row are swept; rows without a file are not made."""
+    """Store the picture's files; not what was brought, in which may stand what nobody meant to tell."""
     try:
         organisation = db.session.get_one(Organisation, organisation_id).public_id
         person = db.session.get_one(User, user_id).public_id
     finally:
         db.session.rollback()  # nobody's snapshot of the database waits for a disk
-    facts = picture.facts
-    file_key = keys.file_key(organisation, person, facts.sha256, facts.extension)
-    runtime.storage.put(picture.file.path, file_key)
-    for one in picture.renditions:
-        runtime.storage.put(one.path, keys.rendition_key(organisation, person, facts.sha256, one.width))
-    return StoredFiles(
-        mime_type=facts.mime_type,
-        width=facts.width,
-        height=facts.height,
-        file_size=facts.bytes,
-        sha256=facts.sha256,
-        received_sha256=picture.received_sha256,
-        file_key=file_key,
-        received_key=None,
-        renditions=[{"width": one.width, "height": one.height, "bytes": one.bytes} for one in picture.renditions],
-        placeholder=picture.looks.placeholder,
-        colours=list(picture.looks.colours),
-        phash=picture.looks.phash,
-    )
+    return library.store(picture, organisation=organisation, person=person, received=None)
 
 
 @writes

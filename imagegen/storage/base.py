@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -65,9 +65,17 @@ class Storage(ABC):
     def from_settings(cls, settings: StorageSettings) -> Self:
         """Return the storage that the settings describe."""
 
-    @abstractmethod
     def put(self, local_path: Path, key: str) -> StoredFile:
         """Store the file at `local_path` under `key`."""
+        (stored,) = self.put_all({key: local_path})
+        return stored
+
+    @abstractmethod
+    def put_all(self, files: Mapping[str, Path]) -> list[StoredFile]:
+        """Store local files by their keys, in that order, waiting for the disk or the network once for all of them.
+
+        Each is as `put` leaves it. If one cannot be stored, some of the others may be.
+        """
 
     @abstractmethod
     def open(self, key: str) -> BinaryIO:

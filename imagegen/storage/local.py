@@ -8,11 +8,11 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import BinaryIO, NamedTuple, Self
 
 from imagegen.core.text import N_
 from imagegen.storage import keys
@@ -22,6 +22,13 @@ from imagegen.storage.errors import InvalidKey, NotStored, StorageError, WrongCo
 FOLDER = "files"
 _SCRATCH = ".scratch"
 _CANNOT_LINK = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS}
+
+
+class _Begun(NamedTuple):
+    """A file on its way: its bytes, under a name that nobody reads, and where they go."""
+
+    temporary: Path
+    path: Path
 
 
 class LocalStorage(Storage):
@@ -44,26 +51,39 @@ class LocalStorage(Storage):
         """Return the storage in the data folder."""
         return cls(settings.studio_data_dir / FOLDER)
 
-    def put(self, local_path: Path, key: str) -> StoredFile:
-        """Store by a second name for the same bytes where the file system can, else by a copy."""
-        path = self._path(key)
-        temporary = self._workspaces.new_path()
+    def put_all(self, files: Mapping[str, Path]) -> list[StoredFile]:
+        """Store by second names for the same bytes where the file system can, else by copies.
+
+        First all bytes, then all names: the disk is waited for twice, however many files there are.
+        """
+        begun: list[_Begun] = []
         with disk_errors():
-            stored = StoredFile(key, *_measured(local_path))
-            expected = keys.content_hash(key)
-            if expected not in (None, stored.sha256):
-                raise WrongContent(N_("The file is not the one that was announced."))
-            if self._holds(path, stored) and self._renew(path):
-                return stored
             try:
-                self._name_or_copy(local_path, temporary)
-                _make_young(temporary)  # a second name for an older file would be as old
-                _make_folder(path.parent, self._root)
-                with _held(path.parent, fcntl.LOCK_SH):
-                    temporary.replace(path)
-                _sync_folder(path.parent)
+                stored = [self._begin(path, key, begun) for key, path in files.items()]
+                for each in begun:
+                    _sync_bytes(each.temporary)
+                unsynced: set[Path] = set()
+                for each in begun:
+                    unsynced |= _made_folders(each.path.parent, self._root) | {each.path.parent}
+                    with _held(each.path.parent, fcntl.LOCK_SH):
+                        each.temporary.replace(each.path)
+                for folder in sorted(unsynced):
+                    _sync_names(folder)
             finally:
-                temporary.unlink(missing_ok=True)
+                for each in begun:
+                    each.temporary.unlink(missing_ok=True)
+        return stored
+
+    def _begin(self, source: Path, key: str, begun: list[_Begun]) -> StoredFile:
+        """Add a temporary name for the bytes of `source` to `begun`, unless they are in their place already."""
+        path = self._path(key)
+        stored = StoredFile(key, *_measured(source))
+        if keys.content_hash(key) not in (None, stored.sha256):
+            raise WrongContent(N_("The file is not the one that was announced."))
+        if not (self._holds(path, stored) and self._renew(path)):
+            begun.append(_Begun(self._workspaces.new_path(), path))
+            self._name_or_copy(source, begun[-1].temporary)
+            _make_young(begun[-1].temporary)  # a second name for an older file would be as old
         return stored
 
     def _holds(self, path: Path, stored: StoredFile) -> bool:
@@ -86,7 +106,7 @@ class LocalStorage(Storage):
         return True
 
     def _name_or_copy(self, source: Path, temporary: Path) -> None:
-        """Make `temporary` hold the durable bytes of `source`.
+        """Make `temporary` hold the bytes of `source`.
 
         Only files in a workspace of ours are linked: nobody else has a name under which to change them.
         """
@@ -98,14 +118,11 @@ class LocalStorage(Storage):
                     raise
             else:
                 temporary.chmod(0o600)
-                _sync(temporary)
                 return
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with source.open("rb") as reader, os.fdopen(descriptor, "wb") as writer:
             while piece := reader.read(1 << 20):
                 writer.write(piece)
-            writer.flush()
-            os.fsync(writer.fileno())
 
     def open(self, key: str) -> BinaryIO:
         """Return the file for reading; it stays readable when it is deleted meanwhile."""
@@ -187,12 +204,9 @@ class LocalStorage(Storage):
 @contextmanager
 def _held(folder: Path, how: int) -> Iterator[None]:
     """Hold a lock on `folder`: LOCK_SH with others who put files into it, LOCK_EX alone."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
+    with _opened(folder, os.O_DIRECTORY) as descriptor:
         fcntl.flock(descriptor, how)
         yield
-    finally:
-        os.close(descriptor)
 
 
 def _is_key(text: str) -> bool:
@@ -229,24 +243,31 @@ def _measured(path: Path) -> tuple[int, str]:
         return file.tell(), digest.hexdigest()
 
 
-def _make_folder(folder: Path, root: Path) -> None:
-    """Make `folder` below `root` durably, with 0700 for each new one on the way."""
+def _made_folders(folder: Path, root: Path) -> set[Path]:
+    """Make `folder` below `root`, with 0700 for each new one on the way; return those in which one was made."""
     if folder.is_dir():
-        return
-    if folder.parent != root:
-        _make_folder(folder.parent, root)
+        return set()
+    made = _made_folders(folder.parent, root) if folder.parent != root else set()
     folder.mkdir(mode=0o700, exist_ok=True)
-    _sync_folder(folder.parent)
+    return made | {folder.parent}
 
 
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
+def _sync_bytes(path: Path) -> None:
+    """Make what is in the file durable: its length too, but not its age, which goes with the name."""
+    with _opened(path) as descriptor:
+        getattr(os, "fdatasync", os.fsync)(descriptor)
+
+
+def _sync_names(folder: Path) -> None:
+    """Make the names in `folder` durable; a rename alone may be forgotten at a loss of power."""
+    with _opened(folder) as descriptor:
         os.fsync(descriptor)
+
+
+@contextmanager
+def _opened(path: Path, flags: int = 0) -> Iterator[int]:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | flags)
+    try:
+        yield descriptor
     finally:
         os.close(descriptor)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the names in `folder` durable; a rename alone may be forgotten at a loss of power."""
-    _sync(folder)

@@ -136,7 +136,7 @@ def test_of_what_the_storage_refuses_no_row_is_left(take: Take, monkeypatch: pyt
     def full(*_: object) -> None:
         raise StorageFull("There is no space left.")
 
-    monkeypatch.setattr(type(runtime.storage), "put", full)
+    monkeypatch.setattr(type(runtime.storage), "put_all", full)
     with pytest.raises(StorageFull):
         take(picture())
     assert rows() == 0

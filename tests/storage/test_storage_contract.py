@@ -88,6 +88,17 @@ def test_other_bytes_than_the_key_names_are_not_stored(storage: Storage, tmp_pat
     assert not storage.exists(one.key)
 
 
+def test_several_files_are_put_at_once_and_told_of_in_their_order(storage: Storage, tmp_path: Path) -> None:
+    several = [sample(data) for data in (b"first", b"second", b"third")]
+    for one in several:
+        (tmp_path / one.data.decode()).write_bytes(one.data)
+    put(storage, several[1])
+    stored = storage.put_all({one.key: tmp_path / one.data.decode() for one in several})
+    assert [(one.key, one.bytes) for one in stored] == [(one.key, len(one.data)) for one in several]
+    assert sorted(storage.iter_keys()) == sorted(one.key for one in several)
+    assert storage.put_all({}) == []
+
+
 def test_a_rendition_may_be_made_again_with_other_bytes(storage: Storage) -> None:
     key = keys.rendition_key(ORG, USER, "ab" + "0" * 62, 256)
     put(storage, Sample(b"first", key))

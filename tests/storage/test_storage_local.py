@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from imagegen.storage.errors import InvalidKey, NotStored, StorageError, StorageFull
+from imagegen.storage.errors import InvalidKey, NotStored, StorageError, StorageFull, WrongContent
+from imagegen.storage.keys import rendition_key
 from imagegen.storage.local import LocalStorage
-from tests.storage.samples import Sample, sample
+from tests.storage.samples import ORG, USER, Sample, sample
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def test_a_file_system_without_links_gets_a_copy(local: LocalStorage, monkeypatc
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
-@pytest.mark.parametrize("step", ["fsync", "link", "mkdir"])
+@pytest.mark.parametrize("step", ["fdatasync", "link", "mkdir"])
 def test_a_full_disk_is_said_and_leaves_nothing_visible(
     local: LocalStorage, root: Path, monkeypatch: pytest.MonkeyPatch, number: int, step: str
 ) -> None:
@@ -90,28 +91,58 @@ def test_a_full_disk_is_said_by_a_workspace_too(local: LocalStorage, monkeypatch
         pass
 
 
-def test_the_file_is_durable_before_its_name_and_the_name_before_put_returns(
-    local: LocalStorage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    one = sample()
-    target = put(local, sample(b"folder exists")).parent
-    steps: list[str] = []
-    fsync, replace = os.fsync, Path.replace
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What a loss of power could come between, in order; filled by whatever is put from now on."""
+    noted: list[str] = []
+    fsync, fdatasync, replace = os.fsync, os.fdatasync, Path.replace
 
     def noting_fsync(descriptor: int) -> None:
-        steps.append("sync folder" if os.path.isdir(f"/dev/fd/{descriptor}") else "sync file")
+        noted.append("sync folder" if os.path.isdir(f"/dev/fd/{descriptor}") else "sync file")
         fsync(descriptor)
 
+    def noting_fdatasync(descriptor: int) -> None:
+        noted.append("sync file")
+        fdatasync(descriptor)
+
     def noting_replace(self: Path, to: Path) -> Path:
-        steps.append("rename")
+        noted.append("rename")
         return replace(self, to)
 
     monkeypatch.setattr(os, "fsync", noting_fsync)
+    monkeypatch.setattr(os, "fdatasync", noting_fdatasync)
     monkeypatch.setattr(Path, "replace", noting_replace)
+    return noted
+
+
+def test_the_file_is_durable_before_its_name_and_the_name_before_put_returns(
+    local: LocalStorage, steps: list[str]
+) -> None:
+    one = sample()
     put(local, one)
-    assert steps[0] == "sync file"
-    assert steps[-2:] == ["rename", "sync folder"]
-    assert target.is_dir()
+    local.delete(one.key)
+    steps.clear()  # its folder is there now
+    put(local, one)
+    assert steps == ["sync file", "rename", "sync folder"]
+
+
+def test_of_several_files_all_are_durable_before_the_first_name_and_each_folder_is_waited_for_once(
+    local: LocalStorage, tmp_path: Path, steps: list[str]
+) -> None:
+    names = [rendition_key(ORG, USER, "ab" + "0" * 62, width) for width in (256, 512, 1024)]
+    (tmp_path / "x").write_bytes(b"small")
+    local.put_all(dict.fromkeys(names, tmp_path / "x"))
+    new_and_root = len(Path(names[0]).parents)
+    assert steps == ["sync file"] * 3 + ["rename"] * 3 + ["sync folder"] * new_and_root
+
+
+def test_of_several_files_a_wrong_one_keeps_the_others_from_being_seen(local: LocalStorage, tmp_path: Path) -> None:
+    one, other = sample(b"one"), sample(b"other")
+    (tmp_path / "x").write_bytes(one.data)
+    with pytest.raises(WrongContent):
+        local.put_all({one.key: tmp_path / "x", other.key: tmp_path / "x"})
+    assert list(local.iter_keys()) == []
+    assert local.sweep_workspaces(timedelta(seconds=-5)) == 0
 
 
 def test_an_empty_file_left_by_a_crash_is_replaced(local: LocalStorage) -> None:

@@ -20,6 +20,7 @@ from imagegen.services.library.reading import (
     versions,
 )
 from imagegen.services.library.selecting import MOST_AT_ONCE, batches
+from imagegen.services.library.storing import store
 from imagegen.services.library.tags import tag_all, tags_of, untag_all
 from imagegen.services.library.trash import delete_for_ever, put_into_trash, restore, restore_all, trash
 from imagegen.services.library.wishes import FILTERS, SORTS, Wish
@@ -65,6 +66,7 @@ __all__ = [
     "siblings",
     "star",
     "star_all",
+    "store",
     "tag_all",
     "tags_of",
     "trash",

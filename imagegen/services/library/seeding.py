@@ -37,8 +37,8 @@ from imagegen.providers.local.encode import encode
 from imagegen.services.library import indexing, usage
 from imagegen.services.library.arrival import StoredFiles, filename_for
 from imagegen.services.library.seed_words import COLLECTIONS, LIGHTHOUSES, MODELS, NAMES, PARTS, STYLES, TAGS
+from imagegen.services.library.storing import store
 from imagegen.services.library.words import fold
-from imagegen.storage import keys
 
 DRAWINGS = 240
 """How many pictures are really drawn: the newest have one each, older ones share them."""
@@ -93,28 +93,7 @@ def _stored(organisation: str, person: str, prompt: str, number: int) -> StoredF
         received.write_bytes(encode(picture(Wish(prompt=prompt, seed=number), width, height), "jpeg"))
         ai = {"digital_source_type": "algorithmicMedia", "system": "local", "version": "local-studio"}
         answer = runtime.imaging.run("store_generated", received_path=str(received), out_dir=str(folder), ai=ai)
-        made = StoredPicture.from_answer(answer)
-        facts = made.facts
-        file_key = keys.file_key(organisation, person, facts.sha256, facts.extension)
-        received_key = keys.received_key(organisation, person, made.received_sha256, facts.extension)
-        runtime.storage.put(received, received_key)
-        runtime.storage.put(made.file.path, file_key)
-        for small in made.renditions:
-            runtime.storage.put(small.path, keys.rendition_key(organisation, person, facts.sha256, small.width))
-    return StoredFiles(
-        mime_type=facts.mime_type,
-        width=facts.width,
-        height=facts.height,
-        file_size=facts.bytes,
-        sha256=facts.sha256,
-        received_sha256=made.received_sha256,
-        file_key=file_key,
-        received_key=received_key,
-        renditions=[{"width": r.width, "height": r.height, "bytes": r.bytes} for r in made.renditions],
-        placeholder=made.looks.placeholder,
-        colours=list(made.looks.colours),
-        phash=made.looks.phash,
-    )
+        return store(StoredPicture.from_answer(answer), organisation=organisation, person=person, received=received)
 
 
 @writes
