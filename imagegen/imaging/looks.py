@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
+from io import BytesIO
 from operator import mul
 from statistics import median
 
@@ -24,37 +25,34 @@ _COSINES = [[math.cos(math.pi * k * (2 * n + 1) / (2 * _SIDE)) for n in range(_S
 def look(image: pyvips.Image) -> Looks:
     """Return the looks of `image` (sRGB, 8 bits; a small rendition is enough)."""
     opaque = image.flatten(background=255) if image.hasalpha() else image
-    opaque = opaque.copy_memory()
-    return Looks(placeholder=_placeholder(opaque), colours=_colours(opaque), phash=_phash(opaque))
+    # So few pixels are Pillow's work: libvips takes longer to set its threads up than to scale them.
+    small = Image.frombuffer("RGB", (opaque.width, opaque.height), opaque.write_to_memory())
+    tiny = small.resize((_SIDE, _SIDE), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    return Looks(placeholder=_placeholder(small), colours=_colours(tiny), phash=_phash(tiny))
 
 
-def _forced(image: pyvips.Image, side: int) -> pyvips.Image:
-    return image.thumbnail_image(side, height=side, size="force", no_rotate=True)
-
-
-def _placeholder(image: pyvips.Image) -> str:
+def _placeholder(image: Image.Image) -> str:
     """Return a tiny WebP as a data URI; a page may show it under `img-src data:` without any style."""
     uri = ""
     for side, quality in _PLACEHOLDERS:
-        tiny = image.thumbnail_image(side, height=side, size="down", no_rotate=True)
-        data = tiny.webpsave_buffer(Q=quality, effort=4, keep="none")
-        uri = "data:image/webp;base64," + base64.b64encode(data).decode("ascii")
+        tiny, buffer = image.copy(), BytesIO()
+        tiny.thumbnail((side, side), Image.Resampling.LANCZOS)
+        tiny.save(buffer, "WEBP", quality=quality)
+        uri = "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
         if len(uri) < PLACEHOLDER_LIMIT:
             break
     return uri
 
 
-def _colours(image: pyvips.Image) -> tuple[str, ...]:
-    small = _forced(image, _SIDE)
-    pixels = Image.frombytes("RGB", (_SIDE, _SIDE), small.write_to_memory())
-    counted = pixels.quantize(_COLOURS, kmeans=1).convert("RGB").getcolors(_SIDE * _SIDE) or []
+def _colours(image: Image.Image) -> tuple[str, ...]:
+    counted = image.quantize(_COLOURS, kmeans=1).convert("RGB").getcolors(_SIDE * _SIDE) or []
     ordered = sorted(counted, key=lambda one: -one[0])
     return tuple(f"#{bytes(colour).hex()}" for _, colour in ordered if isinstance(colour, tuple))
 
 
-def _phash(image: pyvips.Image) -> str:
+def _phash(image: Image.Image) -> str:
     """Return the perceptual hash of Zauner (2010): signs of the 64 lowest frequencies around their median."""
-    grey = _forced(image.colourspace("b-w"), _SIDE).write_to_memory()
+    grey = image.convert("L").tobytes()
     rows = [grey[at : at + _SIDE] for at in range(0, _SIDE * _SIDE, _SIDE)]
     across = [[sum(map(mul, row, wave)) for row in rows] for wave in _COSINES]
     waves = [sum(map(mul, column, wave)) for wave in _COSINES for column in across]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
@@ -45,7 +46,8 @@ def inspect(path: str, formats: Sequence[str] = tuple(FORMATS), smallest_side: i
     """Decode the picture at `path` whole and answer its facts: {"facts": PictureFacts}."""
     limits = Limits(smallest_side=smallest_side)
     picture = decode(read(Path(path), limits), formats, limits)
-    return {"facts": asdict(_facts(picture, picture.width, picture.height, picture.data))}
+    facts = _facts(picture, picture.width, picture.height, len(picture.data), _sha256(picture.data))
+    return {"facts": asdict(facts)}
 
 
 def store_generated(
@@ -74,7 +76,17 @@ def store_generated(
         data = export.with_packet(picture.data, picture.format, packet)
     size = (image.width, image.height)
     image = renditions.fitted(image, WORKING_SIDE)
-    return _stored(Path(out_dir), picture, data, received, image=image, size=size, packet=packet, trimmed=trimmed)
+    return _stored(
+        Path(out_dir),
+        picture,
+        data,
+        received,
+        image=image,
+        size=size,
+        packet=packet,
+        trimmed=trimmed,
+        kept=[Path(received_path)],
+    )
 
 
 def store_upload(
@@ -105,25 +117,34 @@ def _stored(
     size: tuple[int, int],
     packet: bytes | None = None,
     trimmed: bool = False,
+    kept: Sequence[Path] = (),
 ) -> dict[str, Any]:
     """Write the file `data` and the renditions of its pixels into `folder`; answer as `facts.StoredPicture`.
 
-    `size` is that of the whole picture, of which `image` is the working size.
+    `size` is that of the whole picture, of which `image` is the working size. All of it is on the disk then, and the
+    files `kept` are too: whoever gives them their names has nothing left to wait for.
     """
-    steps = list(renditions.chain(image, widths_in_store(image.width, size[0])))
-    # Somebody waits for this picture, and the work on it falls into parts that need not wait for each other.
-    with ThreadPoolExecutor(len(steps) + 1) as pool:
-        made = [pool.submit(_write_rendition, folder, step, packet) for step in steps]
-        looked = pool.submit(looks.look, steps[-1])
+    # Somebody waits for this picture: the widest rendition, which takes longest, is begun before the next one is
+    # scaled, and what has to be on the disk goes there meanwhile.
+    widths = widths_in_store(image.width, size[0])
+    with ThreadPoolExecutor(len(widths) + 2) as pool:
+        synced = [pool.submit(_sync, path) for path in kept]
+        made = []
+        for step in renditions.chain(image, widths):
+            made.append(pool.submit(_write_rendition, folder, step, packet, durable=True))
+        looked = pool.submit(looks.look, step)
+        file = _write(folder / f"file.{picture.format.extension}", data, durable=True)
         answer = StoredPicture(
-            facts=_facts(picture, *size, data),
-            file=_write(folder / f"file.{picture.format.extension}", data),
+            facts=_facts(picture, *size, file.bytes, file.sha256),
+            file=file,
             received_sha256=_sha256(received),
             received_bytes=len(received),
             renditions=tuple(each.result() for each in reversed(made)),
             looks=looked.result(),
             trimmed=trimmed,
         )
+        for each in synced:
+            each.result()
     return asdict(answer)
 
 
@@ -154,31 +175,39 @@ def convert(path: str, out_dir: str, format: str, max_width: int | None = None) 
     return {"converted": asdict(converted)}
 
 
-def _facts(picture: Picture, width: int, height: int, data: bytes) -> PictureFacts:
-    """Return the facts of `picture`, `width` by `height`, as it lies in `data`."""
+def _facts(picture: Picture, width: int, height: int, length: int, sha256: str) -> PictureFacts:
+    """Return the facts of `picture`, `width` by `height`, in a file of `length` bytes with that hash."""
     return PictureFacts(
         format=picture.format.name,
         mime_type=picture.format.mime_type,
         extension=picture.format.extension,
         width=width,
         height=height,
-        bytes=len(data),
-        sha256=_sha256(data),
+        bytes=length,
+        sha256=sha256,
         has_alpha=bool(picture.image.hasalpha()),
         is_animated=picture.frames > 1,
         frames=picture.frames,
     )
 
 
-def _write_rendition(folder: Path, image: pyvips.Image, packet: bytes | None) -> Rendition:
+def _write_rendition(folder: Path, image: pyvips.Image, packet: bytes | None, *, durable: bool = False) -> Rendition:
     data = export.webp_with(renditions.encode_webp(image), packet)
-    file = _write(folder / f"rendition-{image.width}.webp", data)
+    file = _write(folder / f"rendition-{image.width}.webp", data, durable=durable)
     return Rendition(**asdict(file), width=image.width, height=image.height)
 
 
-def _write(path: Path, data: bytes) -> StoredFile:
+def _write(path: Path, data: bytes, *, durable: bool = False) -> StoredFile:
     path.write_bytes(data)
+    if durable:
+        _sync(path)
     return StoredFile(path, len(data), _sha256(data))
+
+
+def _sync(path: Path) -> None:
+    """Wait until the file's bytes are on the disk."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def _sha256(data: bytes) -> str:

@@ -27,8 +27,8 @@ class Chunk(NamedTuple):
     end: int
 
 
-def _chunks(data: bytes) -> Iterator[Chunk]:
-    """Yield the chunks up to IEND; Malformed if one is cut or its CRC is wrong."""
+def _chunks(data: bytes, *, checked: bool = False) -> Iterator[Chunk]:
+    """Yield the chunks up to IEND; Malformed if one is cut, or its CRC wrong where they were not `checked` before."""
     if not data.startswith(SIGNATURE):
         raise Malformed("no PNG signature")
     view = memoryview(data)
@@ -39,7 +39,7 @@ def _chunks(data: bytes) -> Iterator[Chunk]:
         if end > len(data):
             break
         (crc,) = struct.unpack_from(">I", data, end - 4)
-        if zlib.crc32(view[at + 4 : end - 4]) != crc:
+        if not checked and zlib.crc32(view[at + 4 : end - 4]) != crc:
             raise Malformed("wrong CRC")
         chunk = Chunk(data[at + 4 : at + 8], at, end)
         yield chunk
@@ -93,7 +93,7 @@ def with_xmp(data: bytes, packet: bytes) -> bytes:
     """Return `data` with `packet` in an iTXt chunk right behind IHDR."""
     new = _chunk(b"iTXt", _XMP_HEAD + packet)
     parts = [SIGNATURE]
-    for chunk in _chunks(data):
+    for chunk in _chunks(data, checked=True):
         if not _is_xmp(data, chunk):
             parts.append(data[chunk.start : chunk.end])
         if chunk.kind == b"IHDR":
@@ -103,7 +103,7 @@ def with_xmp(data: bytes, packet: bytes) -> bytes:
 
 def read_xmp(data: bytes) -> bytes | None:
     """Return the packet of the first uncompressed XMP chunk."""
-    for chunk in _chunks(data):
+    for chunk in _chunks(data, checked=True):
         if _is_xmp(data, chunk) and data.startswith(_XMP_HEAD, chunk.start + 8):
             return data[chunk.start + 8 + len(_XMP_HEAD) : chunk.end - 4]
     return None
@@ -111,7 +111,7 @@ def read_xmp(data: bytes) -> bytes | None:
 
 def read_exif(data: bytes) -> bytes | None:
     """Return the eXIf chunk's TIFF file."""
-    for chunk in _chunks(data):
+    for chunk in _chunks(data, checked=True):
         if chunk.kind == b"eXIf":
             return data[chunk.start + 8 : chunk.end - 4]
     return None
@@ -120,7 +120,7 @@ def read_exif(data: bytes) -> bytes | None:
 def bare(data: bytes, *, orientation: int, profile: bool) -> bytes:
     """Return `data` with the chunks that pixels need; a turned picture gets an eXIf chunk right behind IHDR."""
     parts = [SIGNATURE]
-    for chunk in _chunks(data):
+    for chunk in _chunks(data, checked=True):
         if chunk.kind == b"iCCP" and profile:
             parts.append(_chunk(b"iCCP", _unnamed(data[chunk.start + 8 : chunk.end - 4])))
         elif chunk.kind in _NEEDED:
