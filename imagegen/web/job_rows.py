@@ -15,10 +15,14 @@ THUMBS = 4
 _TITLE = 110
 
 
-def rows(found: Sequence[Job]) -> list[Context]:
-    """Return the lines of these jobs: their pictures, their people and their places in line take a query each."""
+def rows(found: Sequence[Job], *, line: Line | None = None) -> list[Context]:
+    """Return the lines of these jobs: their pictures, their people and their places in line take a query each.
+
+    `line` is the organisation's, where it is known already.
+    """
     pictures = jobs.first_pictures([row.id for row in found], each=THUMBS)
-    line = job_line.line() if any(row.n_waiting for row in found) else Line(())
+    if line is None:
+        line = job_line.line() if any(row.n_waiting for row in found) else Line(())
     names = jobs.names(row.user_id for row in found)
     return [
         contexts.job_status(row)

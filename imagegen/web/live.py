@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property, partial
 
 from flask import render_template
 
@@ -52,7 +53,24 @@ class Page:
 
 
 FEED = Page()
-Parts = dict[tuple[object, ...], str]
+
+
+class Parts:
+    """What readers of the same events have in common who have a language and rights in common: made once for all."""
+
+    def __init__(self) -> None:
+        self._drawn: dict[tuple[object, ...], str] = {}
+
+    def once(self, key: tuple[object, ...], draw: Callable[[], str]) -> str:
+        """Return what `draw` draws, or drew for an earlier reader."""
+        if key not in self._drawn:
+            self._drawn[key] = draw()
+        return self._drawn[key]
+
+    @cached_property
+    def line(self) -> Line:
+        """The organisation's jobs in line."""
+        return job_line.line()
 
 
 def pieces(events: Sequence[Event], *, user_id: int | None, page: Page = FEED, parts: Parts | None = None) -> str:
@@ -61,22 +79,16 @@ def pieces(events: Sequence[Event], *, user_id: int | None, page: Page = FEED, p
     A page passes over what it does not show. With `user_id` the person's own jobs are counted too, and their budget.
     `parts` keeps what is the same for several readers of these events, for the next of them.
     """
-    known: Parts = {} if parts is None else parts
+    known = Parts() if parts is None else parts
     shown = [event for event in events if page.shows(event, user_id=user_id)]
     own = [event for event in events if event.user_id == user_id]
     whose = user_id if page.mine or page.view == View.FEED else None
-    drawn = [_once(known, (page, whose), lambda: _DRAWN[page.view](shown))] if shown else []
+    drawn = [known.once((page, whose), lambda: _DRAWN[page.view](shown, known))] if shown else []
     if page.of_everybody:
-        drawn.append(_once(known, ("places", page.job_id), lambda: _places(page.job_id)))
+        drawn.append(known.once(("places", page.job_id), lambda: _places(page.job_id, known.line)))
     if own and user_id is not None:
-        drawn.append(_once(known, ("shell", user_id), lambda: _shell(own, user_id)))
+        drawn.append(known.once(("shell", user_id), lambda: _shell(own, user_id)))
     return "\n".join(filter(None, drawn))
-
-
-def _once(parts: Parts, key: tuple[object, ...], draw: Callable[[], str]) -> str:
-    if key not in parts:
-        parts[key] = draw()
-    return parts[key]
 
 
 def _shell(events: Sequence[Event], user_id: int) -> str:
@@ -86,12 +98,12 @@ def _shell(events: Sequence[Event], user_id: int) -> str:
     return ring + render_template("shared/_meter.html", meter=meter, oob=True)
 
 
-def _tiles(events: Sequence[Event], *, whole: bool) -> str:
+def _tiles(events: Sequence[Event], parts: Parts, *, whole: bool) -> str:
     """Draw the tiles of shots and the status lines of jobs; `whole` with what happened to each."""
     shot_ids = list(dict.fromkeys(event.shot_id for event in events if event.shot_id is not None))
     rows = {row.id: row for row in jobs.by_ids(list({event.job_id for event in events}))}
     views = jobs.view_of_shots(shot_ids)
-    line = job_line.line() if any(row.n_waiting for row in rows.values()) else Line(())
+    line = parts.line if any(row.n_waiting for row in rows.values()) else Line(())
     earlier = jobs.earlier([view.shot for view in views]) if whole else {}
     drawn = []
     for view in views:
@@ -141,32 +153,31 @@ def _next_tiles(rows: dict[int, Job], line: Line, *, already: frozenset[int]) ->
     return drawn
 
 
-def _list(events: Sequence[Event]) -> str:
+def _list(events: Sequence[Event], parts: Parts) -> str:
     """Draw the lines of the jobs that have changed, and say where there are new ones."""
     rows = jobs.by_ids(list({event.job_id for event in events}))
-    drawn = [render_template("jobs/_row.html", job=row, oob=True) for row in job_rows.rows(rows)]
+    drawn = [render_template("jobs/_row.html", job=row, oob=True) for row in job_rows.rows(rows, line=parts.line)]
     if any(event.type == "job.queued" and event.seq == 1 for event in events):
         drawn.append(render_template("jobs/_news.html", news=True, oob=True))
     return "\n".join(drawn)
 
 
-def _places(job_id: int | None) -> str:
+def _places(job_id: int | None, line: Line) -> str:
     """Draw where jobs stand in line: one's, or those of all that begin next."""
-    line = job_line.line()
     ids = line.next_jobs(PLACES_TOLD) if job_id is None else [job_id] if job_id in line else []
     rows = jobs.by_ids(ids) if ids else ()
     return "\n".join(render_template("jobs/_place.html", job=job_rows.place(row, line), oob=True) for row in rows)
 
 
-def _library(events: Sequence[Event]) -> str:
+def _library(events: Sequence[Event], _: Parts) -> str:
     """Say that there are new pictures, by the last event that brought one; the page fetches them as it shows them."""
     new = [event.organisation_seq for event in events if event.type == "shot.succeeded"]
     return render_template("library/_news.html", news=max(new), oob=True) if new else ""
 
 
-_DRAWN: dict[View, Callable[[Sequence[Event]], str]] = {
-    View.FEED: lambda events: _tiles(events, whole=False),
+_DRAWN: dict[View, Callable[[Sequence[Event], Parts], str]] = {
+    View.FEED: partial(_tiles, whole=False),
     View.LIST: _list,
-    View.JOB: lambda events: _tiles(events, whole=True),
+    View.JOB: partial(_tiles, whole=True),
     View.LIBRARY: _library,
 }

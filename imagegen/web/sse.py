@@ -8,15 +8,13 @@ the database only when it connects, for what it has missed; whether it may still
 from __future__ import annotations
 
 import json
-import re
 import threading
 import time
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from dataclasses import field as data_field
-from typing import Any, Literal
+from itertools import chain
+from typing import Any
 
 import structlog
 from flask import Flask, Response, current_app, request
@@ -27,9 +25,12 @@ from imagegen.extensions import EVENTS_CHANNEL, db, runtime
 from imagegen.models import Event, Job, organisation_scope
 from imagegen.models.states import JOB_ENDS
 from imagegen.services import jobs
-from imagegen.services.rights import Right
 from imagegen.web import listening_rights, live, readers
 from imagegen.web.auth import identity
+from imagegen.web.connections import Connection
+from imagegen.web.streams import Audience, Stream, message
+
+__all__ = ["Hub", "Stream", "draw", "hub", "init_app", "message", "open_stream"]
 
 log = structlog.get_logger(__name__)
 
@@ -41,72 +42,8 @@ LOOK_SECONDS = 0.5
 YIELD_EVERY = 200
 ASK_SECONDS = 2.0
 """How often the database is asked while Redis can't be heard."""
-BACKLOG = 500
-"""A reader that has so many messages unread is cut off; it comes back and catches up from the rows."""
 BATCH = 1000
 """How many events are read at once. A page that has missed more is told to load anew: that costs less."""
-
-Format = Literal["html", "json"]
-
-_NEWLINE = re.compile(r"\r\n|\r|\n")
-
-
-def message(data: str, *, id: int | None = None, event: str | None = None) -> bytes:
-    """Return one server-sent event. Whatever newlines `data` has, it stays one event."""
-    lines = [f"id: {id}"] if id is not None else []
-    if event:
-        lines.append(f"event: {event}")
-    lines += [f"data: {line}" for line in _NEWLINE.split(data)]
-    return ("\n".join(lines) + "\n\n").encode()
-
-
-@dataclass(eq=False)
-class Stream:
-    """One open connection: whose, what it wants to hear, and what it has not read yet."""
-
-    organisation_id: int
-    user_id: int
-    format: Format = "html"
-    job_id: int | None = None
-    page: live.Page = live.FEED
-    rights: frozenset[Right] = frozenset()
-    language: str = "en"
-    session_id: int | None = None
-    token_id: int | None = None
-    inbox: deque[tuple[int, bytes]] = data_field(default_factory=deque)
-    stirred: threading.Event = data_field(default_factory=threading.Event)
-    closing: str | None = None
-    checked_at: float = data_field(default_factory=time.monotonic)
-    seen: int = 0
-    """Up to which of its events the reader has been told when it begins to read its inbox."""
-
-    def number(self, event: Event) -> int:
-        """Return the event's number as this stream counts: a job's own for the API, the organisation's for pages."""
-        return event.seq if self.format == "json" else event.organisation_seq
-
-    def wants(self, event: Event) -> bool:
-        """Tell whether the stream is about this event."""
-        if self.format == "json":
-            return event.job_id == self.job_id
-        return self.page.of_everybody or event.user_id == self.user_id
-
-    @property
-    def alike(self) -> tuple[object, ...]:
-        """What two streams have in common whose messages are the same bytes."""
-        return self.format, self.language, self.rights, self.page, self.job_id, self.user_id
-
-    def put(self, seq: int, chunk: bytes) -> None:
-        """Hand over a message up to event `seq`; a reader that lags too far behind is told to come back."""
-        if len(self.inbox) >= BACKLOG:
-            self.close("shutdown")
-            return
-        self.inbox.append((seq, chunk))
-        self.stirred.set()
-
-    def close(self, reason: str) -> None:
-        """End the stream, with a closing event that says why."""
-        self.closing = self.closing or reason
-        self.stirred.set()
 
 
 class Hub:
@@ -114,8 +51,7 @@ class Hub:
 
     def __init__(self, app: Flask) -> None:
         self.app = app
-        self._streams: dict[int, set[Stream]] = defaultdict(set)
-        self._latest: dict[int, int] = {}
+        self._audiences: dict[int, Audience] = {}
         self._lock = threading.RLock()
         self._listener: threading.Thread | None = None
         self._closed = False
@@ -127,13 +63,14 @@ class Hub:
             if self._closed:
                 stream.close("shutdown")
                 return
-            others = self._streams.get(stream.organisation_id, set())
-            if sum(other.user_id == stream.user_id for other in others) >= MOST_STREAMS_A_PERSON:
+            audience = self._audiences.get(stream.organisation_id)
+            if audience is None:
+                audience = Audience(jobs.latest_seq(stream.organisation_id))
+                self._audiences[stream.organisation_id] = audience
+            elif audience.of_person(stream.user_id) >= MOST_STREAMS_A_PERSON:
                 stream.close("busy")
                 return
-            if not others:
-                self._latest[stream.organisation_id] = jobs.latest_seq(stream.organisation_id)
-            self._streams[stream.organisation_id].add(stream)
+            audience.add(stream)
             if self._listener is None:
                 self._listener = threading.Thread(target=self._listen, name="events-hub", daemon=True)
                 self._listener.start()
@@ -142,11 +79,11 @@ class Hub:
     def leave(self, stream: Stream) -> None:
         """Forget `stream`; done twice it does no harm."""
         with self._lock:
-            streams = self._streams.get(stream.organisation_id, set())
-            streams.discard(stream)
-            if not streams:
-                self._streams.pop(stream.organisation_id, None)
-                self._latest.pop(stream.organisation_id, None)
+            audience = self._audiences.get(stream.organisation_id)
+            if audience is not None:
+                audience.discard(stream)
+                if not audience:
+                    del self._audiences[stream.organisation_id]
 
     def close_session(self, session_id: int) -> None:
         """End the streams of a session that has been signed out."""
@@ -164,7 +101,7 @@ class Hub:
 
     def _all(self) -> list[Stream]:
         with self._lock:
-            return [stream for streams in self._streams.values() for stream in streams]
+            return list(chain.from_iterable(self._audiences.values()))
 
     def _watch_rights(self) -> None:
         """End the streams of those who may not listen any more."""
@@ -222,18 +159,18 @@ class Hub:
             log.warning("hub.strange_message", length=len(data))
 
     def _ask_for_all(self) -> None:
-        for organisation_id in list(self._streams):
+        for organisation_id in list(self._audiences):
             self._deliver(organisation_id)
 
     def _deliver(self, organisation_id: int) -> None:
         """Read an organisation's new events once, and hand them to all its streams."""
         read = BATCH
-        while read == BATCH and (after := self._latest.get(organisation_id)) is not None:
+        while read == BATCH and (audience := self._audiences.get(organisation_id)) is not None:
             with self._drawing(organisation_id):
-                events = jobs.events_after(seq=after, limit=BATCH)
+                events = jobs.events_after(seq=audience.latest, limit=BATCH)
                 read = len(events)
                 if events:
-                    self._hand_out(events, self._note_read(organisation_id, events[-1].organisation_seq))
+                    self._hand_out(events, self._note_read(audience, events[-1].organisation_seq))
 
     @contextmanager
     def _drawing(self, organisation_id: int) -> Iterator[None]:
@@ -247,29 +184,30 @@ class Hub:
             finally:
                 db.session.remove()
 
-    def _note_read(self, organisation_id: int, latest: int) -> list[Stream]:
-        """Note that events up to `latest` are read, and return who has to hear of them.
+    def _note_read(self, audience: Audience, latest: int) -> list[list[Stream]]:
+        """Note that events up to `latest` are read, and return who has to hear of them, those of a kind together.
 
         Only now: a stream that joined after they were read finds them in the database itself, and one that joins
         after this does too.
         """
         with self._lock:
-            if organisation_id in self._latest:
-                self._latest[organisation_id] = max(self._latest[organisation_id], latest)
-            return list(self._streams.get(organisation_id, ()))
+            audience.latest = max(audience.latest, latest)
+            return audience.by_kind()
 
-    def _hand_out(self, events: Sequence[Event], streams: list[Stream]) -> None:
-        drawn: dict[tuple[object, ...], list[tuple[int, bytes]]] = {}
-        parts: dict[tuple[object, ...], live.Parts] = defaultdict(dict)
-        for count, stream in enumerate(streams, 1):
-            wanted = [event for event in events if stream.wants(event)]
-            if wanted:
-                if stream.alike not in drawn:
-                    shared = parts[stream.language, stream.rights]
-                    drawn[stream.alike] = _drawn_or_nothing(wanted, stream, shared)
-                self._hand_over(drawn[stream.alike], wanted, stream)
-            if count % YIELD_EVERY == 0:
-                time.sleep(0)
+    def _hand_out(self, events: Sequence[Event], kinds: list[list[Stream]]) -> None:
+        parts: dict[tuple[object, ...], live.Parts] = defaultdict(live.Parts)
+        count = 0
+        for streams in kinds:
+            one = streams[0]
+            wanted = [event for event in events if one.wants(event)]
+            if not wanted:
+                continue
+            messages = _drawn_or_nothing(wanted, one, parts[one.language, one.rights])
+            for stream in streams:
+                self._hand_over(messages, wanted, stream)
+                count += 1
+                if count % YIELD_EVERY == 0:
+                    time.sleep(0)
 
     @staticmethod
     def _hand_over(messages: list[tuple[int, bytes]], events: Sequence[Event], stream: Stream) -> None:
@@ -338,6 +276,7 @@ def open_stream(stream: Stream, *, after: int) -> Response:
     who = identity()
     stream.token_id = who.token.id if who.token else None
     stream.rights = who.rights
+    stream.connection = Connection.of(request.environ)
     here = hub()
     here.join(stream)
     try:
@@ -383,16 +322,11 @@ def _read(here: Hub, stream: Stream, missed: list[bytes]) -> Iterator[bytes]:
         while True:
             # Looked at before the inbox is emptied: what comes together with the end belongs before it.
             closing = stream.closing
-            while stream.inbox:
-                seq, chunk = stream.inbox.popleft()
-                # It may have happened between joining and reading what was missed.
-                if seq > stream.seen:
-                    yield chunk
+            yield from stream.unread()
             if closing:
                 yield message(closing, event="bye")
                 return
-            stream.stirred.clear()
-            if not stream.inbox and not stream.closing and not stream.stirred.wait(PING_SECONDS):
+            if not stream.wait(PING_SECONDS):
                 yield b": ping\n\n"
     finally:
         here.leave(stream)

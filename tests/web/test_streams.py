@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from imagegen.models import Job, organisation_scope, unit_of_work
 from imagegen.services import events as services_events
-from imagegen.web import live, sse
+from imagegen.web import live, sse, streams
 from imagegen.web.sse import Hub, Stream, hub, message
 from tests.conftest import Person
 from tests.web.listening import Message, Server, latest, open_stream, parse
@@ -230,7 +230,7 @@ def test_what_comes_together_with_the_end_is_told_before_it(app: Flask) -> None:
 
 
 def test_a_reader_that_lags_too_far_behind_is_told_to_come_back(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sse, "BACKLOG", 3)
+    monkeypatch.setattr(streams, "BACKLOG", 3)
     stream = Stream(organisation_id=1, user_id=1)
     for seq in range(1, 9):
         stream.put(seq, b"%d" % seq)

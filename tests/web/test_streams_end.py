@@ -95,7 +95,7 @@ def test_a_closed_tab_is_forgotten(server: Server, ann: Person, monkeypatch: pyt
     for listener in [open_stream(server, ann) for _ in range(3)]:
         listener.close()
     wait_until(lambda: listening() == 0)
-    assert not hub()._streams and not hub()._latest
+    assert not hub()._audiences
 
 
 def test_a_stream_that_nobody_reads_is_forgotten(app: Flask, ann: Person) -> None:

@@ -55,7 +55,7 @@ def test_the_list_is_drawn_once_for_all_who_may_do_the_same(
 ) -> None:
     drawn: list[int] = []
     real = job_rows.rows
-    monkeypatch.setattr(job_rows, "rows", lambda found: drawn.append(len(found)) or real(found))
+    monkeypatch.setattr(job_rows, "rows", lambda found, **known: drawn.append(len(found)) or real(found, **known))
     owners = [ann, *(make_person(f"owner{number}@one.example", "One") for number in range(3))]
     made = make_job(ann, states=("running",))
     tabs = [open_stream(server, person, "/jobs/stream?list=all") for person in owners]
