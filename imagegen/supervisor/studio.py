@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 
 from imagegen.settings import PROJECT_ROOT, Settings
-from imagegen.supervisor import data_folder, redis_server, schema
+from imagegen.supervisor import checkpoint, data_folder, redis_server, schema
 from imagegen.supervisor.errors import StartError
 from imagegen.supervisor.probe import Probe
 from imagegen.supervisor.processes import ProcessSpec, Supervisor
@@ -40,7 +40,9 @@ def run(settings: Settings) -> int:
         on_ready=_greeting(settings),
         on_stop=listener.close,
     )
-    return supervisor.run()
+    code = supervisor.run()
+    checkpoint.fold(settings.database_url)
+    return code
 
 
 def listen(settings: Settings) -> socket.socket:
