@@ -39,6 +39,7 @@ class Action(StrEnum):
     OPERATOR_ENDED = "operator_ended"
     BUDGET_SET = "budget_set"
     BUDGET_RAISED = "budget_raised"
+    BUDGET_DECLINED = "budget_declined"
     BUDGET_REMOVED = "budget_removed"
     ALLOWANCE_SET = "allowance_set"
     PRICES_CHANGED = "prices_changed"

@@ -236,9 +236,13 @@ def grant(uow: UnitOfWork, *, by: Actor, public_id: str, amount: Micro) -> None:
 
 
 @writes
-def decline(uow: UnitOfWork, *, public_id: str) -> None:
-    """Leave a budget as it is; the question is off the table."""
-    _, period, _ = _present(uow, public_id)
+def decline(uow: UnitOfWork, *, by: Actor, public_id: str) -> None:
+    """Leave a budget as it is; the question is off the table. Nothing happens where nobody asks any more."""
+    budget, period, organisation = _present(uow, public_id)
+    if period.asked_micro is None:
+        return
+    facts = {"usd_micro": period.asked_micro, "per": budget.per}
+    audit.record(uow, Action.BUDGET_DECLINED, by=by, target=_target(uow, organisation, budget.user_id), facts=facts)
     period.asked_micro = period.asked_by_id = period.asked_at = None
 
 

@@ -165,6 +165,19 @@ def test_a_person_asks_for_more_and_an_admin_allows_it(ann: Person, editor: Pers
     assert "budget_raised" in actions
 
 
+def test_a_wish_that_is_declined_is_off_the_table_and_in_the_log_once(ann: Person, editor: Person) -> None:
+    public_id = budget(ann, EACH)
+    assert editor.post(f"/budgets/{public_id}/ask", partial=True, micro=str(EACH)).status_code == 200
+
+    for _ in range(2):
+        assert ann.post(f"/admin/budgets/{public_id}/decline").status_code == 303
+    assert "asks for" not in ann.client.get("/admin/budgets").text
+    with system_scope():
+        db.session.rollback()
+        declined = select(AuditEntry.facts).where(AuditEntry.action == "budget_declined")
+        assert db.session.scalars(declined).all() == [{"usd_micro": EACH, "per": "month"}]
+
+
 # The page of budgets
 
 

@@ -80,7 +80,7 @@ def grant(budget_id: str) -> ResponseReturnValue:
 @access.managing_budgets
 def decline(budget_id: str) -> ResponseReturnValue:
     """Leave the budget as it is."""
-    budgets.decline(public_id=budget_id)
+    budgets.decline(by=auth.actor(), public_id=budget_id)
     return redirect(url_for("budgets.page"), 303)
 
 
