@@ -6,7 +6,7 @@ from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
 from imagegen.api.v1.budget_schemas import Allowance, AllowanceBody, Budget, BudgetBody, BudgetList
-from imagegen.api.v1.openapi import BODY, PATH, Answers, Tags, spec
+from imagegen.api.v1.openapi import BODY, Answers, NoContent, Tags, operation
 from imagegen.core.errors import StudioError
 from imagegen.core.money import from_usd, to_usd
 from imagegen.core.text import N_
@@ -21,7 +21,7 @@ blueprint = Blueprint("api-budgets", __name__)
 
 @blueprint.get("/budgets")
 @access.managing_budgets
-@spec.validate(resp=Answers(BudgetList, "All budgets."), tags=[Tags.USAGE], operation_id="listBudgets")
+@operation(Tags.USAGE, "listBudgets", Answers(BudgetList, "All budgets."))
 def index() -> BudgetList:
     """List the organisation's budgets, and how far each is used."""
     return BudgetList(items=_all(), next_cursor=None)
@@ -29,9 +29,7 @@ def index() -> BudgetList:
 
 @blueprint.put("/budgets")
 @access.managing_budgets
-@spec.validate(
-    resp=Answers(Budget, "The budget as it is now.", problems=BODY), tags=[Tags.USAGE], operation_id="setBudget"
-)
+@operation(Tags.USAGE, "setBudget", Answers(Budget, "The budget as it is now.", problems=BODY))
 def change(json: BudgetBody) -> Budget:
     """Set what the organisation, or one person in it, may spend in a month or a day.
 
@@ -61,12 +59,7 @@ def _person(public_id: str | None, organisation_id: int) -> int | None:
 
 @blueprint.delete("/budgets/<budget_id>")
 @access.managing_budgets
-@spec.validate(
-    resp=Answers(None, "Taken away.", status=204, content_types=(), problems=(404,)),
-    tags=[Tags.USAGE],
-    operation_id="removeBudget",
-    path_parameter_descriptions=PATH,
-)
+@operation(Tags.USAGE, "removeBudget", NoContent("Taken away.", problems=(404,)))
 def remove(budget_id: str) -> ResponseReturnValue:
     """Take a budget away; what it held back may be spent from now on."""
     budgets.remove(by=actor(), public_id=budget_id)
@@ -75,7 +68,7 @@ def remove(budget_id: str) -> ResponseReturnValue:
 
 @blueprint.get("/budgets/allowance")
 @access.managing_budgets
-@spec.validate(resp=Answers(Allowance, "The allowance."), tags=[Tags.USAGE], operation_id="readAllowance")
+@operation(Tags.USAGE, "readAllowance", Answers(Allowance, "The allowance."))
 def allowance() -> Allowance:
     """Say how many pictures each person may ask for in a month."""
     return Allowance(pictures=allowances.of(identity().organisation))
@@ -83,11 +76,7 @@ def allowance() -> Allowance:
 
 @blueprint.put("/budgets/allowance")
 @access.managing_budgets
-@spec.validate(
-    resp=Answers(Allowance, "The allowance as it is now.", problems=BODY),
-    tags=[Tags.USAGE],
-    operation_id="setAllowance",
-)
+@operation(Tags.USAGE, "setAllowance", Answers(Allowance, "The allowance as it is now.", problems=BODY))
 def set_allowance(json: AllowanceBody) -> Allowance:
     """Set how many pictures each person may ask for in a month."""
     allowances.set_allowance(by=actor(), pictures=json.pictures)

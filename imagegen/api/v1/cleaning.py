@@ -7,7 +7,7 @@ from typing import Literal
 from flask import Blueprint, url_for
 
 from imagegen.api.v1.cleaning_schemas import CleaningBody, CleaningResult, CleaningRound, CleaningRoundList
-from imagegen.api.v1.openapi import BODY, PATH, Answers, Tags, spec
+from imagegen.api.v1.openapi import BODY, Answers, Tags, operation
 from imagegen.services.cleaning import reports
 from imagegen.services.cleaning.duties import DUTIES
 from imagegen.services.cleaning.reports import Result, Round
@@ -20,11 +20,7 @@ blueprint = Blueprint("api-cleaning", __name__)
 
 @blueprint.get("/maintenance/clean")
 @access.operating
-@spec.validate(
-    resp=Answers(CleaningRoundList, "The newest rounds."),
-    tags=[Tags.INSTALLATION],
-    operation_id="listCleaningRounds",
-)
+@operation(Tags.INSTALLATION, "listCleaningRounds", Answers(CleaningRoundList, "The newest rounds."))
 def index() -> CleaningRoundList:
     """List the newest rounds of cleaning up."""
     return CleaningRoundList(items=[_round(each) for each in reports.latest()], next_cursor=None)
@@ -32,16 +28,16 @@ def index() -> CleaningRoundList:
 
 @blueprint.post("/maintenance/clean")
 @access.operating
-@spec.validate(
-    resp=Answers(
+@operation(
+    Tags.INSTALLATION,
+    "cleanUp",
+    Answers(
         CleaningRound,
         "Asked for: a scheduler begins within a moment.",
         status=202,
         headers={"Location": "Path of the report."},
         problems=(*BODY, 409),
     ),
-    tags=[Tags.INSTALLATION],
-    operation_id="cleanUp",
 )
 def ask(json: CleaningBody) -> tuple[CleaningRound, int, dict[str, str]]:
     """Look what may be cleaned up, or clean it up.
@@ -54,12 +50,7 @@ def ask(json: CleaningBody) -> tuple[CleaningRound, int, dict[str, str]]:
 
 @blueprint.get("/maintenance/clean/<round_id>")
 @access.operating
-@spec.validate(
-    resp=Answers(CleaningRound, "The round.", problems=(404,)),
-    tags=[Tags.INSTALLATION],
-    operation_id="readCleaningRound",
-    path_parameter_descriptions=PATH,
-)
+@operation(Tags.INSTALLATION, "readCleaningRound", Answers(CleaningRound, "The round.", problems=(404,)))
 def read(round_id: str) -> CleaningRound:
     """Read what a round has found and removed so far."""
     return _read(round_id)

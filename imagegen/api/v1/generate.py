@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, g, request, url_for
 
 from imagegen.api.v1 import rows
-from imagegen.api.v1.openapi import BODY, PATH, Answers, Tags, spec
+from imagegen.api.v1.openapi import BODY, Answers, Tags, operation
 from imagegen.api.v1.requests import EstimateBody, GenerateBody, GenerateHeaders, SizesQuery
 from imagegen.api.v1.schemas import Estimate, Job, SizeOption, Sizes
 from imagegen.engine import dispatch
@@ -31,16 +31,16 @@ _ANY_PROMPT = "x"
 
 @blueprint.post("/images/generate")
 @access.creating
-@spec.validate(
-    resp=Answers(
+@operation(
+    Tags.GENERATE,
+    "generateImages",
+    Answers(
         Job,
         "The job, accepted: its pictures follow.",
         status=202,
         headers={"Location": "Path of the job."} | PACE,
         problems=(*BODY, 402, 409, 429, 503),
     ),
-    tags=[Tags.GENERATE],
-    operation_id="generateImages",
 )
 def generate(json: GenerateBody, headers: GenerateHeaders) -> tuple[Job, int, dict[str, str]]:
     """Ask for pictures.
@@ -74,12 +74,7 @@ def tell_the_pace(response: Response) -> Response:
 
 @blueprint.get("/images/generate/status/<job_id>")
 @access.viewing
-@spec.validate(
-    resp=Answers(Job, "The job.", problems=(404,)),
-    tags=[Tags.GENERATE],
-    operation_id="readGenerationStatus",
-    path_parameter_descriptions=PATH,
-)
+@operation(Tags.GENERATE, "readGenerationStatus", Answers(Job, "The job.", problems=(404,)))
 def status(job_id: str) -> Job:
     """See how a job goes.
 
@@ -90,9 +85,7 @@ def status(job_id: str) -> Job:
 
 @blueprint.get("/images/generate/sizes")
 @access.viewing
-@spec.validate(
-    resp=Answers(Sizes, "The model's sizes.", problems=(422,)), tags=[Tags.GENERATE], operation_id="listSizes"
-)
+@operation(Tags.GENERATE, "listSizes", Answers(Sizes, "The model's sizes.", problems=(422,)))
 def sizes(query: SizesQuery) -> Sizes:
     """List what a model draws, and what comes of each aspect ratio."""
     provider, model = provider_keys.offered().find(query.provider, query.model)
@@ -120,11 +113,7 @@ def _option(model: ModelSpec, ratio: Ratio) -> SizeOption:
 
 @blueprint.post("/images/generate/estimate-cost")
 @access.viewing
-@spec.validate(
-    resp=Answers(Estimate, "What it would cost at most.", problems=BODY),
-    tags=[Tags.GENERATE],
-    operation_id="estimateCost",
-)
+@operation(Tags.GENERATE, "estimateCost", Answers(Estimate, "What it would cost at most.", problems=BODY))
 def estimate_cost(json: EstimateBody) -> Estimate:
     """Say what a request would cost.
 

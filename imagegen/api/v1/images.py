@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from imagegen.api.v1 import rows, schemas
 from imagegen.api.v1.library_schemas import DeleteQuery, ImagePatch, ImagesQuery, ImageUse, ImageUses
-from imagegen.api.v1.openapi import BODY, PATH, Answers, Tags, spec
+from imagegen.api.v1.openapi import BODY, Answers, NoContent, Tags, operation
 from imagegen.api.v1.requests import FileQuery, ThumbnailQuery
 from imagegen.api.v1.schemas import Image, ImageList
 from imagegen.imaging.formats import FORMATS
@@ -28,9 +28,7 @@ _CACHED = {
 
 @blueprint.get("/images")
 @access.viewing
-@spec.validate(
-    resp=Answers(ImageList, "A page of pictures.", problems=(422,)), tags=[Tags.IMAGES], operation_id="listImages"
-)
+@operation(Tags.IMAGES, "listImages", Answers(ImageList, "A page of pictures.", problems=(422,)))
 def index(query: ImagesQuery) -> ImageList:
     """List the organisation's pictures.
 
@@ -46,12 +44,7 @@ def index(query: ImagesQuery) -> ImageList:
 
 @blueprint.get("/images/<image_id>")
 @access.viewing
-@spec.validate(
-    resp=Answers(Image, "The picture.", problems=(404,)),
-    tags=[Tags.IMAGES],
-    operation_id="readImage",
-    path_parameter_descriptions=PATH,
-)
+@operation(Tags.IMAGES, "readImage", Answers(Image, "The picture.", problems=(404,)))
 def read(image_id: str) -> Image:
     """Read one picture."""
     return rows.images([library.get_image(image_id)])[0]
@@ -59,12 +52,7 @@ def read(image_id: str) -> Image:
 
 @blueprint.patch("/images/<image_id>")
 @access.organising
-@spec.validate(
-    resp=Answers(Image, "The picture as it is now.", problems=(*BODY, 404)),
-    tags=[Tags.IMAGES],
-    operation_id="changeImage",
-    path_parameter_descriptions=PATH,
-)
+@operation(Tags.IMAGES, "changeImage", Answers(Image, "The picture as it is now.", problems=(*BODY, 404)))
 def change(image_id: str, json: ImagePatch) -> Image:
     """Change a picture's title, alt text, tags or star. What is not given stays."""
     library.change(
@@ -79,12 +67,7 @@ def change(image_id: str, json: ImagePatch) -> Image:
 
 @blueprint.delete("/images/<image_id>")
 @access.organising
-@spec.validate(
-    resp=Answers(None, "In the trash.", status=204, content_types=(), problems=(404, 409, 422)),
-    tags=[Tags.IMAGES],
-    operation_id="deleteImage",
-    path_parameter_descriptions=PATH,
-)
+@operation(Tags.IMAGES, "deleteImage", NoContent("In the trash.", problems=(404, 409, 422)))
 def delete(image_id: str, query: DeleteQuery) -> ResponseReturnValue:
     """Put a picture into the trash, from where it can be restored.
 
@@ -99,12 +82,7 @@ def delete(image_id: str, query: DeleteQuery) -> ResponseReturnValue:
 
 @blueprint.post("/images/<image_id>/restore")
 @access.organising
-@spec.validate(
-    resp=Answers(Image, "The picture, out of the trash.", problems=(404,)),
-    tags=[Tags.IMAGES],
-    operation_id="restoreImage",
-    path_parameter_descriptions=PATH,
-)
+@operation(Tags.IMAGES, "restoreImage", Answers(Image, "The picture, out of the trash.", problems=(404,)))
 def restore(image_id: str) -> Image:
     """Take a picture out of the trash, as it was."""
     library.restore(public_id=image_id)
@@ -113,12 +91,7 @@ def restore(image_id: str) -> Image:
 
 @blueprint.get("/images/<image_id>/uses")
 @access.viewing
-@spec.validate(
-    resp=Answers(ImageUses, "What uses it.", problems=(404,)),
-    tags=[Tags.IMAGES],
-    operation_id="listImageUses",
-    path_parameter_descriptions=PATH,
-)
+@operation(Tags.IMAGES, "listImageUses", Answers(ImageUses, "What uses it.", problems=(404,)))
 def uses(image_id: str) -> ImageUses:
     """List what uses a picture."""
     image = library.get_image(image_id)
@@ -130,12 +103,7 @@ def uses(image_id: str) -> ImageUses:
 
 @blueprint.get("/images/<image_id>/near-duplicates")
 @access.viewing
-@spec.validate(
-    resp=Answers(ImageList, "Pictures that look like it.", problems=(404,)),
-    tags=[Tags.IMAGES],
-    operation_id="listNearDuplicates",
-    path_parameter_descriptions=PATH,
-)
+@operation(Tags.IMAGES, "listNearDuplicates", Answers(ImageList, "Pictures that look like it.", problems=(404,)))
 def near_duplicates(image_id: str) -> ImageList:
     """List pictures that look all but the same, the most alike first."""
     found = library.near_duplicates(library.get_image(image_id), columns=rows.IMAGE_COLUMNS)
@@ -144,11 +112,10 @@ def near_duplicates(image_id: str) -> ImageList:
 
 @blueprint.get("/images/<image_id>/file")
 @access.viewing
-@spec.validate(
-    resp=Answers(None, "The file.", content_types=_FILE_TYPES, headers=_CACHED, problems=(404, 422)),
-    tags=[Tags.IMAGES],
-    operation_id="readImageFile",
-    path_parameter_descriptions=PATH,
+@operation(
+    Tags.IMAGES,
+    "readImageFile",
+    Answers(None, "The file.", content_types=_FILE_TYPES, headers=_CACHED, problems=(404, 422)),
 )
 def file(image_id: str, query: FileQuery) -> ResponseReturnValue:
     """Read a picture's file.
@@ -161,11 +128,10 @@ def file(image_id: str, query: FileQuery) -> ResponseReturnValue:
 
 @blueprint.get("/images/<image_id>/thumbnail")
 @access.viewing
-@spec.validate(
-    resp=Answers(None, "The preview.", content_types=("image/webp",), headers=_CACHED, problems=(404, 422)),
-    tags=[Tags.IMAGES],
-    operation_id="readImageThumbnail",
-    path_parameter_descriptions=PATH,
+@operation(
+    Tags.IMAGES,
+    "readImageThumbnail",
+    Answers(None, "The preview.", content_types=("image/webp",), headers=_CACHED, problems=(404, 422)),
 )
 def thumbnail(image_id: str, query: ThumbnailQuery) -> ResponseReturnValue:
     """Read a preview of a picture.

@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import Select, select
 
 from imagegen.api.v1 import rows
-from imagegen.api.v1.openapi import PATH, Answers, Tags, spec
+from imagegen.api.v1.openapi import Answers, NoContent, Tags, operation
 from imagegen.api.v1.requests import EventsHeaders, EventsQuery, JobsQuery
 from imagegen.api.v1.schemas import Job, JobEvent, JobList
 from imagegen.models import Job as JobRow
@@ -25,7 +25,7 @@ blueprint = Blueprint("api-jobs", __name__)
 
 @blueprint.get("/jobs")
 @access.viewing
-@spec.validate(resp=Answers(JobList, "A page of jobs.", problems=(422,)), tags=[Tags.JOBS], operation_id="listJobs")
+@operation(Tags.JOBS, "listJobs", Answers(JobList, "A page of jobs.", problems=(422,)))
 def index(query: JobsQuery) -> JobList:
     """List the organisation's jobs, newest first."""
     page = jobs.list_jobs(status=query.status, cursor=query.cursor, limit=query.limit)
@@ -42,12 +42,7 @@ def _all(status: JobStatus | None) -> Select[Any]:
 
 @blueprint.get("/jobs/<job_id>")
 @access.viewing
-@spec.validate(
-    resp=Answers(Job, "The job.", problems=(404,)),
-    tags=[Tags.JOBS],
-    operation_id="readJob",
-    path_parameter_descriptions=PATH,
-)
+@operation(Tags.JOBS, "readJob", Answers(Job, "The job.", problems=(404,)))
 def read(job_id: str) -> Job:
     """Read one job with its shots and pictures."""
     return rows.job(jobs.get_job(job_id))
@@ -59,12 +54,7 @@ def _add(verb: Verb) -> None:
         return rows.job(jobs.get_job(job_id))
 
     act.__doc__ = verb.summary
-    described = spec.validate(
-        resp=Answers(Job, "The job as it is now.", problems=verb.problems),
-        tags=[Tags.JOBS],
-        operation_id=f"{verb.name}Job",
-        path_parameter_descriptions=PATH,
-    )
+    described = operation(Tags.JOBS, f"{verb.name}Job", Answers(Job, "The job as it is now.", problems=verb.problems))
     blueprint.post(f"/jobs/<job_id>/{verb.name}", endpoint=verb.name)(verb.access(described(act)))
 
 
@@ -74,12 +64,7 @@ for _verb in verbs.CHANGES:
 
 @blueprint.delete("/jobs/<job_id>")
 @verbs.DELETE.access
-@spec.validate(
-    resp=Answers(None, "Deleted.", status=204, content_types=(), problems=verbs.DELETE.problems),
-    tags=[Tags.JOBS],
-    operation_id="deleteJob",
-    path_parameter_descriptions=PATH,
-)
+@operation(Tags.JOBS, "deleteJob", NoContent("Deleted.", problems=verbs.DELETE.problems))
 def delete(job_id: str) -> ResponseReturnValue:
     """Delete a job that has ended. Its pictures stay in the library, its cost in the books."""
     verbs.DELETE.act(job_id)
@@ -88,17 +73,16 @@ def delete(job_id: str) -> ResponseReturnValue:
 
 @blueprint.get("/jobs/<job_id>/events")
 @access.viewing
-@spec.validate(
-    resp=Answers(
+@operation(
+    Tags.JOBS,
+    "streamJobEvents",
+    Answers(
         JobEvent,
         "Server-sent events. Each carries one event as JSON in `data` and its number as `id`. After the job's last "
         "event comes one named `bye`, and the stream ends; lines that begin with a colon only keep it open.",
         content_types=("text/event-stream",),
         problems=(404, 422, 429),
     ),
-    tags=[Tags.JOBS],
-    operation_id="streamJobEvents",
-    path_parameter_descriptions=PATH,
 )
 def events(job_id: str, query: EventsQuery, headers: EventsHeaders) -> ResponseReturnValue:
     """Follow a job as it happens.

@@ -20,7 +20,7 @@ from imagegen.api.v1.library_schemas import (
     TagList,
     TagsQuery,
 )
-from imagegen.api.v1.openapi import BODY, PATH, Answers, Tags, spec
+from imagegen.api.v1.openapi import BODY, DELETED, Answers, Tags, operation
 from imagegen.models import Collection as CollectionRow
 from imagegen.models import SavedSearch as SearchRow
 from imagegen.models import Tag as TagRow
@@ -35,7 +35,7 @@ _DAYS = {"since": "from", "until": "to"}
 
 @blueprint.get("/tags")
 @access.viewing
-@spec.validate(resp=Answers(TagList, "Tags.", problems=(422,)), tags=[Tags.LIBRARY], operation_id="listTags")
+@operation(Tags.LIBRARY, "listTags", Answers(TagList, "Tags.", problems=(422,)))
 def list_tags(query: TagsQuery) -> TagList:
     """List the organisation's tags, or those that begin with what somebody types."""
     found = tags.suggest(query.q) if query.q else tags.all_tags()
@@ -44,12 +44,7 @@ def list_tags(query: TagsQuery) -> TagList:
 
 @blueprint.patch("/tags/<tag_id>")
 @access.organising
-@spec.validate(
-    resp=Answers(Tag, "The tag as it is now.", problems=(*BODY, 404, 409)),
-    tags=[Tags.LIBRARY],
-    operation_id="renameTag",
-    path_parameter_descriptions=PATH,
-)
+@operation(Tags.LIBRARY, "renameTag", Answers(Tag, "The tag as it is now.", problems=(*BODY, 404, 409)))
 def rename_tag(tag_id: str, json: NameBody) -> Tag:
     """Write a tag differently, on all its pictures."""
     return _tag(tags.rename(public_id=tag_id, name=json.name))
@@ -57,12 +52,7 @@ def rename_tag(tag_id: str, json: NameBody) -> Tag:
 
 @blueprint.delete("/tags/<tag_id>")
 @access.organising
-@spec.validate(
-    resp=Answers(None, "Deleted.", status=204, content_types=(), problems=(404,)),
-    tags=[Tags.LIBRARY],
-    operation_id="deleteTag",
-    path_parameter_descriptions=PATH,
-)
+@operation(Tags.LIBRARY, "deleteTag", DELETED)
 def delete_tag(tag_id: str) -> ResponseReturnValue:
     """Delete a tag, and so take it off all pictures."""
     tags.remove(public_id=tag_id)
@@ -71,7 +61,7 @@ def delete_tag(tag_id: str) -> ResponseReturnValue:
 
 @blueprint.get("/collections")
 @access.viewing
-@spec.validate(resp=Answers(CollectionList, "Collections."), tags=[Tags.LIBRARY], operation_id="listCollections")
+@operation(Tags.LIBRARY, "listCollections", Answers(CollectionList, "Collections."))
 def list_collections() -> CollectionList:
     """List the organisation's collections by name."""
     return CollectionList(items=[_collection(row) for row in collections.all_collections()])
@@ -79,16 +69,16 @@ def list_collections() -> CollectionList:
 
 @blueprint.post("/collections")
 @access.organising
-@spec.validate(
-    resp=Answers(
+@operation(
+    Tags.LIBRARY,
+    "createCollection",
+    Answers(
         Collection,
         "The collection.",
         status=201,
         headers={"Location": "Path of the collection."},
         problems=(*BODY, 409),
     ),
-    tags=[Tags.LIBRARY],
-    operation_id="createCollection",
 )
 def create_collection(json: NameBody) -> tuple[Collection, int, dict[str, str]]:
     """Make an empty collection."""
@@ -100,12 +90,7 @@ def create_collection(json: NameBody) -> tuple[Collection, int, dict[str, str]]:
 
 @blueprint.get("/collections/<collection_id>")
 @access.viewing
-@spec.validate(
-    resp=Answers(Collection, "The collection.", problems=(404,)),
-    tags=[Tags.LIBRARY],
-    operation_id="readCollection",
-    path_parameter_descriptions=PATH,
-)
+@operation(Tags.LIBRARY, "readCollection", Answers(Collection, "The collection.", problems=(404,)))
 def read_collection(collection_id: str) -> Collection:
     """Read one collection. Its pictures are listed by `GET /images?collection=`."""
     return _collection(collections.get(collection_id))
@@ -113,11 +98,8 @@ def read_collection(collection_id: str) -> Collection:
 
 @blueprint.patch("/collections/<collection_id>")
 @access.organising
-@spec.validate(
-    resp=Answers(Collection, "The collection as it is now.", problems=(*BODY, 404, 409)),
-    tags=[Tags.LIBRARY],
-    operation_id="renameCollection",
-    path_parameter_descriptions=PATH,
+@operation(
+    Tags.LIBRARY, "renameCollection", Answers(Collection, "The collection as it is now.", problems=(*BODY, 404, 409))
 )
 def rename_collection(collection_id: str, json: NameBody) -> Collection:
     """Call a collection something else."""
@@ -126,12 +108,7 @@ def rename_collection(collection_id: str, json: NameBody) -> Collection:
 
 @blueprint.delete("/collections/<collection_id>")
 @access.organising
-@spec.validate(
-    resp=Answers(None, "Deleted.", status=204, content_types=(), problems=(404,)),
-    tags=[Tags.LIBRARY],
-    operation_id="deleteCollection",
-    path_parameter_descriptions=PATH,
-)
+@operation(Tags.LIBRARY, "deleteCollection", DELETED)
 def delete_collection(collection_id: str) -> ResponseReturnValue:
     """Delete a collection. Its pictures stay in the library."""
     collections.remove(public_id=collection_id)
@@ -140,11 +117,10 @@ def delete_collection(collection_id: str) -> ResponseReturnValue:
 
 @blueprint.post("/collections/<collection_id>/images")
 @access.organising
-@spec.validate(
-    resp=Answers(Changed, "The pictures that were not in it before.", problems=(*BODY, 404)),
-    tags=[Tags.LIBRARY],
-    operation_id="addToCollection",
-    path_parameter_descriptions=PATH,
+@operation(
+    Tags.LIBRARY,
+    "addToCollection",
+    Answers(Changed, "The pictures that were not in it before.", problems=(*BODY, 404)),
 )
 def put_in(collection_id: str, json: IdsBody) -> Changed:
     """Put pictures into a collection. Ids of no picture are passed over."""
@@ -153,11 +129,10 @@ def put_in(collection_id: str, json: IdsBody) -> Changed:
 
 @blueprint.post("/collections/<collection_id>/images/remove")
 @access.organising
-@spec.validate(
-    resp=Answers(Changed, "The pictures that were in it before.", problems=(*BODY, 404)),
-    tags=[Tags.LIBRARY],
-    operation_id="removeFromCollection",
-    path_parameter_descriptions=PATH,
+@operation(
+    Tags.LIBRARY,
+    "removeFromCollection",
+    Answers(Changed, "The pictures that were in it before.", problems=(*BODY, 404)),
 )
 def take_out(collection_id: str, json: IdsBody) -> Changed:
     """Take pictures out of a collection. They stay in the library."""
@@ -166,7 +141,7 @@ def take_out(collection_id: str, json: IdsBody) -> Changed:
 
 @blueprint.get("/searches")
 @access.viewing
-@spec.validate(resp=Answers(SavedSearchList, "Searches."), tags=[Tags.LIBRARY], operation_id="listSearches")
+@operation(Tags.LIBRARY, "listSearches", Answers(SavedSearchList, "Searches."))
 def list_searches() -> SavedSearchList:
     """List the searches that you have kept, by name."""
     return SavedSearchList(items=[_search(row) for row in searches.all_searches(user_id=identity().user.id)])
@@ -174,11 +149,7 @@ def list_searches() -> SavedSearchList:
 
 @blueprint.post("/searches")
 @access.organising
-@spec.validate(
-    resp=Answers(SavedSearch, "The search.", status=201, problems=(*BODY, 409)),
-    tags=[Tags.LIBRARY],
-    operation_id="saveSearch",
-)
+@operation(Tags.LIBRARY, "saveSearch", Answers(SavedSearch, "The search.", status=201, problems=(*BODY, 409)))
 def save_search(json: SearchBody) -> tuple[SavedSearch, int]:
     """Keep a search under a name, for yourself."""
     who = identity()
@@ -190,12 +161,7 @@ def save_search(json: SearchBody) -> tuple[SavedSearch, int]:
 
 @blueprint.delete("/searches/<search_id>")
 @access.organising
-@spec.validate(
-    resp=Answers(None, "Deleted.", status=204, content_types=(), problems=(404,)),
-    tags=[Tags.LIBRARY],
-    operation_id="deleteSearch",
-    path_parameter_descriptions=PATH,
-)
+@operation(Tags.LIBRARY, "deleteSearch", DELETED)
 def delete_search(search_id: str) -> ResponseReturnValue:
     """Delete a search of yours."""
     searches.forget(user_id=identity().user.id, public_id=search_id)

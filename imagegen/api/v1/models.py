@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint
 
 from imagegen.api.v1 import rows
-from imagegen.api.v1.openapi import Answers, Tags, spec
+from imagegen.api.v1.openapi import Answers, Tags, operation
 from imagegen.api.v1.schemas import Limits, Model, ModelList, Prices, SizeBounds
 from imagegen.extensions import runtime
 from imagegen.providers.registry import OfferedModel
@@ -22,7 +22,7 @@ blueprint = Blueprint("api-models", __name__)
 
 @blueprint.get("/models")
 @access.viewing
-@spec.validate(resp=Answers(ModelList, "All models."), tags=[Tags.MODELS], operation_id="listModels")
+@operation(Tags.MODELS, "listModels", Answers(ModelList, "All models."))
 def index() -> ModelList:
     """List all models.
 

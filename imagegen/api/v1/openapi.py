@@ -23,6 +23,7 @@ from imagegen.web import access
 from imagegen.web.errors import SENTENCES
 
 Schema = dict[str, Any]
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 PROBLEM_TYPE = "application/problem+json"
 SIGNED_IN = (401, 403)
@@ -115,6 +116,16 @@ class Answers(Answer):
         return {str(self._status): success} | refused | {"default": {"$ref": "#/components/responses/Problem"}}
 
 
+class NoContent(Answers):
+    """Success without a body."""
+
+    def __init__(self, description: str, *, problems: Iterable[int] = ()) -> None:
+        super().__init__(None, description, status=204, content_types=(), problems=problems)
+
+
+DELETED = NoContent("Deleted.", problems=(404,))
+
+
 class Tags:
     """The parts of the API, in the order in which the documentation shows them."""
 
@@ -178,6 +189,15 @@ spec = SpecTree(
     ],
     security=[{"token": []}, {"session": []}],
 )
+
+
+def operation(tag: Tag, operation_id: str, answers: Answers, **more: Any) -> Decorator:
+    """Describe a route, and read what it asks for by the types of its parameters `query`, `headers` and `json`."""
+    described: Decorator = spec.validate(
+        resp=answers, tags=[tag], operation_id=operation_id, path_parameter_descriptions=PATH, **more
+    )
+    return described
+
 
 blueprint = Blueprint("api-openapi", __name__)
 

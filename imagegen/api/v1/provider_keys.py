@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
-from imagegen.api.v1.openapi import BODY, PATH, Answers, Tags, spec
+from imagegen.api.v1.openapi import BODY, Answers, NoContent, Tags, operation
 from imagegen.api.v1.provider_schemas import (
     KeyBody,
     KeyTest,
@@ -31,12 +31,7 @@ _LIMITED = Answers(ProviderLimits, "The limits as they are now.", problems=(*BOD
 
 @blueprint.put("/providers/<provider_id>/key")
 @access.managing_organisation
-@spec.validate(
-    resp=Answers(None, "Kept.", status=204, content_types=(), problems=(*BODY, 404)),
-    tags=[Tags.PROVIDERS],
-    operation_id="enterProviderKey",
-    path_parameter_descriptions=PATH,
-)
+@operation(Tags.PROVIDERS, "enterProviderKey", NoContent("Kept.", problems=(*BODY, 404)))
 def enter(provider_id: str, json: KeyBody) -> ResponseReturnValue:
     """Keep a key of the organisation's own, in place of the one before.
 
@@ -48,12 +43,7 @@ def enter(provider_id: str, json: KeyBody) -> ResponseReturnValue:
 
 @blueprint.delete("/providers/<provider_id>/key")
 @access.managing_organisation
-@spec.validate(
-    resp=Answers(None, "Forgotten.", status=204, content_types=(), problems=(404,)),
-    tags=[Tags.PROVIDERS],
-    operation_id="removeProviderKey",
-    path_parameter_descriptions=PATH,
-)
+@operation(Tags.PROVIDERS, "removeProviderKey", NoContent("Forgotten.", problems=(404,)))
 def remove(provider_id: str) -> ResponseReturnValue:
     """Forget the organisation's own key; the installation's is used from now on, if there is one."""
     provider_keys.remove(by=actor(), provider=provider_id)
@@ -62,7 +52,7 @@ def remove(provider_id: str) -> ResponseReturnValue:
 
 @blueprint.post("/providers/<provider_id>/test")
 @access.managing_organisation
-@spec.validate(resp=_TRIED, tags=[Tags.PROVIDERS], operation_id="testProviderKey", path_parameter_descriptions=PATH)
+@operation(Tags.PROVIDERS, "testProviderKey", _TRIED)
 def test(provider_id: str) -> KeyTest:
     """Make the cheapest real call with the organisation's own key.
 
@@ -73,9 +63,7 @@ def test(provider_id: str) -> KeyTest:
 
 @blueprint.post("/installation/providers/<provider_id>/test")
 @access.operating
-@spec.validate(
-    resp=_TRIED, tags=[Tags.INSTALLATION], operation_id="testInstallationKey", path_parameter_descriptions=PATH
-)
+@operation(Tags.INSTALLATION, "testInstallationKey", _TRIED)
 def test_installation(provider_id: str) -> KeyTest:
     """Make the cheapest real call with the installation's key."""
     return _tried(provider_keys.test_installation(by=actor(), provider=provider_id))
@@ -87,9 +75,7 @@ def _tried(trouble: str | None) -> KeyTest:
 
 @blueprint.put("/providers/<provider_id>/limits")
 @access.managing_organisation
-@spec.validate(
-    resp=_LIMITED, tags=[Tags.PROVIDERS], operation_id="limitProviderKey", path_parameter_descriptions=PATH
-)
+@operation(Tags.PROVIDERS, "limitProviderKey", _LIMITED)
 def limit(provider_id: str, json: LimitsBody) -> ProviderLimits:
     """Limit the calls under the organisation's own key.
 
@@ -102,9 +88,7 @@ def limit(provider_id: str, json: LimitsBody) -> ProviderLimits:
 
 @blueprint.put("/installation/providers/<provider_id>/limits")
 @access.operating
-@spec.validate(
-    resp=_LIMITED, tags=[Tags.INSTALLATION], operation_id="limitInstallationKey", path_parameter_descriptions=PATH
-)
+@operation(Tags.INSTALLATION, "limitInstallationKey", _LIMITED)
 def limit_installation(provider_id: str, json: LimitsBody) -> ProviderLimits:
     """Limit the calls under the installation's key, over all organisations that use it."""
     limits = Limits(json.concurrency, json.per_minute)
@@ -114,7 +98,7 @@ def limit_installation(provider_id: str, json: LimitsBody) -> ProviderLimits:
 
 @blueprint.get("/providers/stand-ins")
 @access.managing_organisation
-@spec.validate(resp=Answers(StandInList, "The order."), tags=[Tags.PROVIDERS], operation_id="listStandIns")
+@operation(Tags.PROVIDERS, "listStandIns", Answers(StandInList, "The order."))
 def list_stand_ins() -> StandInList:
     """List the models that stand in for one that cannot serve a picture.
 
@@ -126,11 +110,7 @@ def list_stand_ins() -> StandInList:
 
 @blueprint.put("/providers/stand-ins")
 @access.managing_organisation
-@spec.validate(
-    resp=Answers(StandInList, "The order as it is now.", problems=BODY),
-    tags=[Tags.PROVIDERS],
-    operation_id="replaceStandIns",
-)
+@operation(Tags.PROVIDERS, "replaceStandIns", Answers(StandInList, "The order as it is now.", problems=BODY))
 def replace_stand_ins(json: StandInsBody) -> StandInList:
     """Put a whole order in the place of the one before."""
     fallbacks.replace(by=actor(), names=[(each.provider, each.model) for each in json.items])

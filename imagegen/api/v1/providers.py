@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from imagegen.api.v1.openapi import Answers, Tags, spec
+from imagegen.api.v1.openapi import Answers, Tags, operation
 from imagegen.api.v1.schemas import Provider, ProviderFailure, ProviderLimits, ProviderList
 from imagegen.providers.base import Availability
 from imagegen.providers.base import Provider as Maker
@@ -19,7 +19,7 @@ blueprint = Blueprint("api-providers", __name__)
 
 @blueprint.get("/providers")
 @access.viewing
-@spec.validate(resp=Answers(ProviderList, "All providers."), tags=[Tags.MODELS], operation_id="listProviders")
+@operation(Tags.MODELS, "listProviders", Answers(ProviderList, "All providers."))
 def index() -> ProviderList:
     """List all providers, and how they are doing.
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from flask import Blueprint, url_for
 from flask.typing import ResponseReturnValue
 
-from imagegen.api.v1.openapi import BODY, PATH, Answers, Tags, spec
+from imagegen.api.v1.openapi import BODY, DELETED, Answers, Tags, operation
 from imagegen.api.v1.requests import PageQuery
 from imagegen.api.v1.schedule_schemas import Schedule, ScheduleBody, ScheduleList, SchedulePatch, ScheduleRun
 from imagegen.models import Schedule as ScheduleRow
@@ -25,11 +25,7 @@ _TIMES = frozenset({"at", "cron", "ends_at", "max_runs"})
 
 @blueprint.get("/schedules")
 @access.viewing
-@spec.validate(
-    resp=Answers(ScheduleList, "A page of schedules.", problems=(422,)),
-    tags=[Tags.SCHEDULES],
-    operation_id="listSchedules",
-)
+@operation(Tags.SCHEDULES, "listSchedules", Answers(ScheduleList, "A page of schedules.", problems=(422,)))
 def index(query: PageQuery) -> ScheduleList:
     """List the organisation's schedules, newest first."""
     page = schedules.list_schedules(cursor=query.cursor, limit=query.limit)
@@ -38,12 +34,12 @@ def index(query: PageQuery) -> ScheduleList:
 
 @blueprint.post("/schedules")
 @access.creating
-@spec.validate(
-    resp=Answers(
+@operation(
+    Tags.SCHEDULES,
+    "createSchedule",
+    Answers(
         Schedule, "The schedule.", status=201, headers={"Location": "Path of the schedule."}, problems=(*BODY, 503)
     ),
-    tags=[Tags.SCHEDULES],
-    operation_id="createSchedule",
 )
 def create(json: ScheduleBody) -> tuple[Schedule, int, dict[str, str]]:
     """Have pictures made later, in your name and at the prices and limits of then."""
@@ -61,12 +57,7 @@ def create(json: ScheduleBody) -> tuple[Schedule, int, dict[str, str]]:
 
 @blueprint.get("/schedules/<schedule_id>")
 @access.viewing
-@spec.validate(
-    resp=Answers(Schedule, "The schedule.", problems=(404,)),
-    tags=[Tags.SCHEDULES],
-    operation_id="readSchedule",
-    path_parameter_descriptions=PATH,
-)
+@operation(Tags.SCHEDULES, "readSchedule", Answers(Schedule, "The schedule.", problems=(404,)))
 def read(schedule_id: str) -> Schedule:
     """Read one schedule with its newest runs."""
     return _one(schedule_id)
@@ -74,11 +65,8 @@ def read(schedule_id: str) -> Schedule:
 
 @blueprint.patch("/schedules/<schedule_id>")
 @access.creating
-@spec.validate(
-    resp=Answers(Schedule, "The schedule as it is now.", problems=(*BODY, 404, 503)),
-    tags=[Tags.SCHEDULES],
-    operation_id="changeSchedule",
-    path_parameter_descriptions=PATH,
+@operation(
+    Tags.SCHEDULES, "changeSchedule", Answers(Schedule, "The schedule as it is now.", problems=(*BODY, 404, 503))
 )
 def change(schedule_id: str, json: SchedulePatch) -> Schedule:
     """Change a schedule, let it rest, or let it go on.
@@ -99,12 +87,7 @@ def change(schedule_id: str, json: SchedulePatch) -> Schedule:
 
 @blueprint.delete("/schedules/<schedule_id>")
 @access.creating
-@spec.validate(
-    resp=Answers(None, "Deleted.", status=204, content_types=(), problems=(404,)),
-    tags=[Tags.SCHEDULES],
-    operation_id="deleteSchedule",
-    path_parameter_descriptions=PATH,
-)
+@operation(Tags.SCHEDULES, "deleteSchedule", DELETED)
 def delete(schedule_id: str) -> ResponseReturnValue:
     """Delete a schedule. Jobs that it has begun stay."""
     schedules.delete(public_id=schedule_id)

@@ -8,7 +8,7 @@ from flask import Blueprint, url_for
 from pydantic import BaseModel, Field
 
 from imagegen.api.v1 import rows
-from imagegen.api.v1.openapi import Answers, Schema, Tags, spec
+from imagegen.api.v1.openapi import Answers, Schema, Tags, operation
 from imagegen.api.v1.schemas import Image
 from imagegen.services import library, uploads
 from imagegen.web import access, incoming
@@ -41,13 +41,11 @@ class AnswersToUpload(Answers):
 @blueprint.post("/images/upload")
 @access.creating
 @incoming.takes_file
-@spec.validate(
+@operation(
+    Tags.IMAGES,
+    "uploadImage",
+    AnswersToUpload(Image, "The picture.", status=201, headers=_LOCATION, problems=(400, 413, 415, 422, 429, 503)),
     form=UploadForm,
-    resp=AnswersToUpload(
-        Image, "The picture.", status=201, headers=_LOCATION, problems=(400, 413, 415, 422, 429, 503)
-    ),
-    tags=[Tags.IMAGES],
-    operation_id="uploadImage",
 )
 def upload() -> tuple[Image, int, dict[str, str]]:
     """Put a picture into the library.

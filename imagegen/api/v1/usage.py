@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint
 
 from imagegen.api.v1 import rows
-from imagegen.api.v1.openapi import Answers, Tags, spec
+from imagegen.api.v1.openapi import Answers, Tags, operation
 from imagegen.api.v1.requests import UsageQuery
 from imagegen.api.v1.schemas import (
     Usage,
@@ -31,7 +31,7 @@ blueprint = Blueprint("api-usage", __name__)
 
 @blueprint.get("/usage")
 @access.viewing
-@spec.validate(resp=Answers(Usage, "The usage.", problems=(422,)), tags=[Tags.USAGE], operation_id="readUsage")
+@operation(Tags.USAGE, "readUsage", Answers(Usage, "The usage.", problems=(422,)))
 def read(query: UsageQuery) -> Usage:
     """Add up what was used.
 
