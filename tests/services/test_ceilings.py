@@ -92,6 +92,18 @@ def test_one_more_than_the_table_says_is_refused_in_words_until_one_goes(
     make(ann, "three")
 
 
+def test_a_collection_that_begins_with_pictures_counts_as_any_other(two: None, ann: Person) -> None:
+    make_collection(ann, "one")
+    make_collection(ann, "two")
+    with pytest.raises(StudioError, match="collections already"):
+        collections.begin(
+            organisation_id=ann.organisation.id,
+            user_id=ann.user.id,
+            name="three",
+            image_ids=make_job(ann).images,
+        )
+
+
 def test_a_persons_searches_leave_room_for_a_colleagues(two: None, ann: Person, eve: Person) -> None:
     for name in ("one", "two"):
         make_search(ann, name)

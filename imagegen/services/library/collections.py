@@ -58,12 +58,13 @@ def begin(
 ) -> tuple[Collection, list[str]]:
     """Make a collection of pictures; return it, and those that are in it.
 
-    Raises StudioError if none of them is in the library, and Conflict if there is a collection of that name.
+    Raises StudioError if none of them is in the library, or no more collections fit, and Conflict if there is a collection of that name.
     """
     spelt, key = _named(uow, name)
     images = dict(chosen(uow, image_ids))
     if not images:
         raise StudioError(N_("Choose at least one picture."), field="ids")
+    ceilings.check(uow, Collection, organisation_id=organisation_id)
     made = Collection(organisation_id=organisation_id, user_id=user_id, name=spelt, key=key)
     uow.add(made)
     uow.flush()
