@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pydantic import SecretStr, TypeAdapter
 
 from imagegen.providers.specs import AUTO, PNG, Operation, Size
+from imagegen.providers.usage import Usage as Usage
 
 DEFAULT_DEADLINE_SECONDS = 300.0
 
@@ -48,25 +49,6 @@ class ImagePayload:
     data: bytes = field(repr=False)
     mime_type: str
     seed: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
-    """What the provider says that it counted for the whole call; the bill follows from it.
-
-    `output_text_tokens` are those of `output_tokens` that were words and not pictures; `images` is for
-    providers that count pictures and no tokens.
-    """
-
-    input_text_tokens: int = 0
-    input_image_tokens: int = 0
-    output_tokens: int = 0
-    output_text_tokens: int = 0
-    images: int = 0
-
-    def as_dict(self) -> dict[str, int]:
-        """Return the counts by name, as they are stored with an attempt."""
-        return {name: getattr(self, name) for name in self.__slots__}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,15 +8,12 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
 from imagegen.core.errors import ErrorKind, StudioError
 from imagegen.core.text import one_line
-
-if TYPE_CHECKING:
-    from imagegen.providers.base import Usage
+from imagegen.providers.usage import Usage
 
 LONGEST_MESSAGE = 400
 LONGEST_CODE = 80
