@@ -47,6 +47,7 @@ function pressed(event) {
   if (event.key === "Escape" && !typing) return escape(event);
   if (typing) return event.key === "ArrowDown" && event.target.id === "q" ? focusFirst(event) : undefined;
   if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "a") return chooseAll(event);
+  if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z") return takeBack(event);
   if (event.ctrlKey || event.metaKey || event.altKey) return undefined;
   if (event.key === "/") return focusSearch(event);
   if (event.key === "?") return document.getElementById("library-keys").showModal();
@@ -117,6 +118,14 @@ function chooseAll(event) {
   if (!document.getElementById("bulk") || !selection.tiles().length) return;
   event.preventDefault();
   selection.chooseAll();
+}
+
+/* What the newest message offers to take back. */
+function takeBack(event) {
+  const undo = [...document.querySelectorAll("[data-toast]:not([hidden]) button[hx-post]")].at(-1);
+  if (!undo) return;
+  event.preventDefault();
+  undo.click();
 }
 
 function focusSearch(event) {

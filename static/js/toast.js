@@ -1,9 +1,10 @@
 /* Short messages at the foot of the page. Those of the server come as <hx-partial hx-target="#toasts">. */
 const STAYS_MS = 7000;
+const STAYS_WITH_UNDO_MS = 15000;
 
 /** Let each toast go after a while, but not while it is pointed at or holds the focus. */
 export function age(toasts) {
-  for (const toast of toasts) setTimeout(() => leave(toast), STAYS_MS);
+  for (const toast of toasts) setTimeout(() => leave(toast), toast.querySelector("button[hx-post]") ? STAYS_WITH_UNDO_MS : STAYS_MS);
 }
 
 function leave(toast) {

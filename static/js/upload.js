@@ -4,6 +4,7 @@
  */
 const AT_ONCE = 3;
 const AGAIN_FROM = 429;
+const SIGNED_OUT = 401;
 
 const waiting = [];
 const busy = new Set();
@@ -117,7 +118,7 @@ function answered(entry, request) {
 
 /* The answer says why, as a refusal or as any error does; one that says nothing is none of the studio's. */
 function refused(entry, request, answer) {
-  if (request.getResponseHeader("HX-Redirect")) return end(entry, "away");
+  if (request.status === SIGNED_OUT) return end(entry, "away");
   const refusal = answer.querySelector("[data-refused]");
   const sentence = (refusal ?? answer.querySelector("[data-toast] p"))?.textContent.trim();
   if (!sentence) return end(entry, "broken", "", true);

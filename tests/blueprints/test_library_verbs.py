@@ -136,6 +136,13 @@ def test_the_address_follows_what_is_shown_and_typing_makes_one_step(ann: Person
     assert "HX-Push-Url" in ann.client.get("/library?q=wav", headers=other).headers
 
 
+def test_what_a_search_finds_has_its_stars_where_they_belong(ann: Person, made: Made) -> None:
+    """A star that says it belongs elsewhere would be taken out of its tile."""
+    page = Page(ann.client.get("/library?q=", headers=PARTIAL).text)
+    stars = [button for button in page.all("button") if button.attributes.get("id", "").startswith("star-")]
+    assert len(stars) == 3 and not any("hx-swap-oob" in star.attributes for star in stars)
+
+
 def test_what_is_new_is_drawn_alone(ann: Person, made: Made) -> None:
     page = Page(ann.client.get("/library/newest", headers=PARTIAL).text)
     assert [tile["data-id"] for tile in page.all("li") if "data-id" in tile.attributes] == made.images[::-1]

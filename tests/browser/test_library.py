@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 import zipfile
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
-from PIL import Image as Pixels
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import CDPSession, Locator, Page, expect
 
+from tests.browser.library import lines, picture, says, tiles
 from tests.browser.test_accessibility import SCHEMES, findings, still_page
 from tests.browser.windows import Scheme, Windows
 from tests.running_studio import Studio, eventually, json_of
@@ -40,40 +42,69 @@ def library(windows: Windows, pictures: list[str]) -> Page:
     return page
 
 
-def tiles(page: Page) -> Locator:
-    return page.locator("#grid .thumb")
+def press(page: Page, *keys: str) -> None:
+    for key in keys:
+        page.keyboard.press(key)
 
 
-def says(page: Page, text: str) -> None:
-    expect(page.locator(".toast", has_text=text)).to_be_visible()
-
-
-def test_the_whole_library_by_keyboard_alone(library: Page) -> None:
-    page = library
-    page.keyboard.press("/")
-    expect(page.locator("#q")).to_be_focused()
-    page.keyboard.press("ArrowDown")
-    first = tiles(page).first.locator(".tile__open")
+def test_the_whole_library_by_keyboard_alone(windows: Windows, pictures: list[str]) -> None:
+    """From the page's top to the trash and back: nothing here is pointed at."""
+    page = windows.open("/library", viewport={"width": 1440, "height": 900})
+    press(page, "/")
+    page.keyboard.type("violet dunes")
+    expect(page).to_have_url(re.compile(r"q=violet(\+|%20)dunes"))
+    press(page, "Tab")
+    expect(page.locator("#upload")).to_be_focused()
+    press(page, "Tab", "Enter", "Tab", "Tab")  # the button of the filters, and into their panel past its first field
+    expect(page.locator("#wish :focus")).to_have_count(1)
+    page.get_by_label("Until", exact=True).focus()
+    page.keyboard.type("01012099")
+    expect(page.get_by_role("link", name="Remove: Until Jan 1, 2099")).to_be_attached()
+    expect(page.locator("#wish")).to_be_visible()
+    press(page, "Escape")
+    expect(page.get_by_role("button", name="Filter 1")).to_be_focused()
+    press(page, "/", "ArrowDown")
+    first, second, third = (tiles(page).nth(n).locator(".tile__open") for n in range(3))
     expect(first).to_be_focused()
-    page.keyboard.press("x")
-    page.keyboard.press("Shift+ArrowRight")
-    page.keyboard.press("Shift+ArrowRight")
-    expect(page.locator("[name=ids]:checked")).to_have_count(3)
+
+    press(page, "Enter")
+    drawer = page.locator("#drawer [data-facts]")
+    expect(drawer).to_have_attribute("data-facts", id_of(first))
+    press(page, "ArrowRight")
+    expect(drawer).to_have_attribute("data-facts", id_of(second))
+    star = tiles(page).nth(1).get_by_role("button", name="Star")
+    press(page, "s")
+    expect(star).to_have_attribute("aria-pressed", "true")
+    press(page, "s")
+    expect(star).to_have_attribute("aria-pressed", "false")
+    press(page, "Escape")
+    expect(drawer).to_have_count(0)
+
+    press(page, "ArrowLeft", "Shift+ArrowRight", "Shift+ArrowRight")
+    expect(third).to_be_focused()
     expect(page.locator(".bulk__count")).to_have_text("3 selected")
-    page.keyboard.press("t")
+    press(page, "t")
     expect(page.locator("#bulk-tags")).to_be_focused()
     page.keyboard.type("Dusk, Sand")
-    page.keyboard.press("Enter")
+    press(page, "Enter")
     says(page, "3 pictures are tagged “Dusk, Sand”.")
-    page.keyboard.press("Escape")
-    expect(page.locator(".bulk")).to_be_hidden()
-    tiles(page).nth(1).locator(".tile__open").focus()
-    page.keyboard.press("s")
-    expect(tiles(page).nth(1).get_by_role("button", name="Star")).to_have_attribute("aria-pressed", "true")
-    page.keyboard.press("s")
-    expect(tiles(page).nth(1).get_by_role("button", name="Star")).to_have_attribute("aria-pressed", "false")
-    page.keyboard.press("Enter")
-    expect(page.locator("#drawer .facts-panel, #lightbox[open]").first).to_be_visible()
+
+    gone = [id_of(each) for each in (first, second, third)]
+    tiles(page).nth(2).locator(".tile__open").focus()
+    press(page, "Delete")
+    says(page, "3 pictures are in the trash.")
+    for each in gone:
+        expect(page.locator(f"#tile-{each}")).to_have_count(0)
+    press(page, "Control+z")
+    says(page, "3 pictures are back in the library.")
+    for place, each in enumerate(gone):
+        expect(tiles(page).nth(place)).to_have_id(f"tile-{each}")
+    press(page, "?")
+    expect(page.get_by_role("dialog", name="Keys of the library")).to_be_visible()
+
+
+def id_of(link: Locator) -> str:
+    return link.get_attribute("data-picture") or ""
 
 
 def test_down_and_up_follow_the_rows_as_they_are_drawn(windows: Windows, pictures: list[str]) -> None:
@@ -133,12 +164,6 @@ def test_filters_stay_while_one_searches_and_the_address_leads_to_what_is_shown(
     expect(page.get_by_label("From", exact=True)).to_have_value("2020-01-01")
 
 
-def picture(folder: Path, name: str, colour: str, size: tuple[int, int] = (640, 480)) -> Path:
-    path = folder / name
-    Pixels.new("RGB", size, colour).save(path)
-    return path
-
-
 def test_each_file_has_its_own_line_and_its_own_end(windows: Windows, pictures: list[str], tmp_path: Path) -> None:
     windows.expect("/library/upload: .* 4")
     page = windows.open("/library")
@@ -147,11 +172,11 @@ def test_each_file_has_its_own_line_and_its_own_end(windows: Windows, pictures: 
     broken.write_bytes(b"\x89PNG\r\n\x1a\nnothing")
     good = picture(tmp_path, "harbour-404.png", "teal")
     page.locator("#upload").set_input_files([good, broken])
-    expect(page.locator(".tray__line[data-state=added]", has_text="harbour-404.png")).to_be_visible()
-    expect(page.locator(".tray__line[data-state=refused]", has_text="broken.png")).to_be_visible()
+    expect(lines(page, "added")).to_contain_text("harbour-404.png")
+    expect(lines(page, "refused")).to_contain_text("broken.png")
     expect(tiles(page)).to_have_count(before + 1)
     page.locator("#upload").set_input_files([good])
-    known = page.locator(".tray__line[data-state=known]")
+    known = lines(page, "known")
     expect(known).to_contain_text("Already in the library")
     expect(known.get_by_role("link", name="Show it")).to_have_attribute("href", re.compile("/library/"))
     expect(page.locator("[data-tray-says]")).to_contain_text("already in the library")
@@ -215,6 +240,69 @@ def test_far_pictures_rest_and_come_back_as_they_were(library: Page) -> None:
     expect(page.locator("[name=ids]:checked")).to_have_count(1)
 
 
+@dataclass(frozen=True)
+class Finger:
+    """One finger on a touch screen, as the browser feels it."""
+
+    session: CDPSession
+
+    def hold(self, tile: Locator) -> None:
+        """Press until the picture is selected, and let go."""
+        box = tile.bounding_box()
+        assert box
+        point = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+        self.session.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [point]})
+        expect(tile.locator("[name=ids]")).to_be_checked()
+        self.session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+
+def test_on_a_touch_screen_a_long_press_begins_a_selection(windows: Windows, pictures: list[str]) -> None:
+    page = windows.open(
+        "/library?q=violet+dunes", viewport={"width": 360, "height": 780}, has_touch=True, is_mobile=True
+    )
+    count = page.locator(".bulk__count")
+    Finger(page.context.new_cdp_session(page)).hold(tiles(page).nth(0))
+    expect(count).to_have_text("1 selected")
+    expect(page.locator("#lightbox[open]")).to_have_count(0)
+    tiles(page).nth(1).locator(".tile__open").tap()
+    expect(count).to_have_text("2 selected")
+    tiles(page).nth(0).locator(".tile__open").tap()
+    expect(count).to_have_text("1 selected")
+    page.get_by_role("button", name="All that match").tap()
+    expect(count).to_have_text(re.compile(r"All \d+ selected"))
+    page.get_by_role("button", name="Clear the selection").tap()
+    expect(page.locator(".bulk")).to_be_hidden()
+    tiles(page).nth(0).locator(".tile__open").tap()
+    expect(page.locator("#lightbox[open]")).to_be_visible()
+
+
+# The boxes of the tiles of each group, and where the group ends.
+ROWS = """() => [...document.querySelectorAll("#grid .grid__tiles")].map((list) => ({
+  right: list.getBoundingClientRect().right,
+  tiles: [...list.querySelectorAll(".thumb")].map((tile) => tile.getBoundingClientRect().toJSON()),
+}))"""
+SHAPES = ((900, 600), (480, 640), (500, 500), (1000, 500), (450, 900), (640, 480), (500, 625))
+
+
+@pytest.mark.parametrize("width", [360, 768, 1440])
+def test_rows_are_full_and_of_one_height(windows: Windows, tmp_path: Path, width: int) -> None:
+    page = windows.open("/library", viewport={"width": width, "height": 900})
+    files = [
+        picture(tmp_path, f"row-{width}-{n}.png", (n * 9, width // 8, 30), SHAPES[n % len(SHAPES)]) for n in range(14)
+    ]
+    page.locator("#upload").set_input_files(files)
+    expect(lines(page, "added")).to_have_count(len(files))
+    expect(tiles(page).nth(len(files))).to_be_attached()
+    full = 0
+    for group in page.evaluate(ROWS):
+        rows = [list(row) for _top, row in groupby(group["tiles"], key=lambda tile: round(tile["top"]))]
+        for row in rows[:-1]:
+            assert row[-1]["right"] == pytest.approx(group["right"], abs=1.5)
+            assert max(tile["height"] for tile in row) - min(tile["height"] for tile in row) < 1
+            full += 1
+    assert full
+
+
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_axe_finds_nothing_in_the_library(scheme: Scheme, windows: Windows, pictures: list[str]) -> None:
     page = still_page(windows, scheme, viewport={"width": 1440, "height": 900})
@@ -222,6 +310,16 @@ def test_axe_finds_nothing_in_the_library(scheme: Scheme, windows: Windows, pict
     for path in ("/library", "/library?filter=trash", "/library?q=none+of+these", "/library/shelves"):
         page.goto(path)
         found += findings(page)
+    page.goto("/library?q=violet+dunes")
+    tiles(page).last.locator(".tile__open").focus()
+    page.keyboard.press("Delete")
+    says(page, "in the trash")
+    page.goto("/library?filter=trash")
+    tiles(page).first.locator("[name=ids]").check(force=True)
+    found += findings(page)
+    page.get_by_role("button", name="Delete for ever").click()
+    expect(page.locator("#delete-dialog")).to_be_visible()
+    found += findings(page)
     page.goto("/library?q=violet+dunes&stack=1")
     tiles(page).first.locator("[name=ids]").check(force=True)
     tiles(page).first.locator(".tile__open").click()
