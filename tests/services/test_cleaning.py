@@ -31,7 +31,7 @@ from imagegen.models import (
 )
 from imagegen.services import schedules
 from imagegen.services.audit import COMMAND_LINE
-from imagegen.services.cleaning import files, reports
+from imagegen.services.cleaning import files, reports, rows
 from imagegen.services.cleaning.duties import DUTIES
 from imagegen.services.cleaning.reports import Result
 from imagegen.services.generation import GenerationRequest
@@ -282,6 +282,40 @@ def test_the_same_content_of_another_person_is_another_file(ann: Person) -> None
 
     clean("orphaned-files")
     assert theirs not in stored()
+
+
+def test_storage_that_takes_its_time_keeps_nobody_from_writing_pictures(
+    ann: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orphans = {orphan(ann, number) for number in range(5)}
+    begun: list[int] = []
+
+    def counted() -> Any:
+        begun.append(len(orphans & stored()))
+        return unit_of_work()
+
+    monkeypatch.setattr(files, "unit_of_work", counted)
+    monkeypatch.setattr(files, "LONGEST_HELD", 0.0)
+
+    assert clean("orphaned-files")["orphaned-files"].removed == 5
+    assert begun == [5, 4, 3, 2, 1]
+
+
+def test_the_trash_is_emptied_a_few_pictures_at_a_time(ann: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_job(ann, states=("succeeded",) * 7)
+    change(Image, deleted_at=now() - 31 * DAY)
+    forgotten: list[int] = []
+    forget = rows._forget
+
+    def counted(*, ids: Any, over: Any) -> set[int]:
+        forgotten.append(len(ids))
+        return forget(ids=ids, over=over)
+
+    monkeypatch.setattr(rows, "_AT_ONCE", 3)
+    monkeypatch.setattr(rows, "_forget", counted)
+
+    assert clean("trash")["trash"].removed == 7
+    assert forgotten == [3, 3, 1]
 
 
 def test_what_gets_a_picture_or_is_put_again_meanwhile_stays(ann: Person) -> None:

@@ -6,6 +6,7 @@ twice: for the report, and again in the transaction in which it goes, while nobo
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,9 @@ log = structlog.get_logger(__name__)
 
 KEPT_YOUNG = timedelta(hours=24)
 """A file that was stored within it may belong to a picture whose row is still to come."""
+
+LONGEST_HELD = 0.25
+"""Seconds for which nobody else can write pictures: storage far away takes its time for each file."""
 
 T = TypeVar("T")
 
@@ -53,19 +57,30 @@ def find_orphans(moment: datetime) -> Iterator[Finding]:
 def remove_orphans(findings: Sequence[Finding], moment: datetime) -> Sequence[Finding]:
     """Delete those that have no picture still, and that nobody has put again.
 
-    Files go within the transaction: nobody can write a picture that has one of them until it is over. Losing it half
+    Files go within a transaction: nobody can write a picture that has one of them until it is over. Losing it half
     way leaves the rest for the next time.
     """
-    wanted = [str(finding.ref) for finding in findings]
+    left = [str(finding.ref) for finding in findings]
+    gone: set[str] = set()
+    while left:
+        gone |= _remove_some(left, moment)
+    return [finding for finding in findings if finding.ref in gone]
+
+
+def _remove_some(left: list[str], moment: datetime) -> set[str]:
+    """Take keys off `left` for as long as others may be kept waiting; delete those without a picture, return them."""
+    gone = set()
     with unit_of_work() as uow:
         uow.alone(Image)
-        owned = owned_keys(uow, wanted)
-        gone = {
-            key
-            for key in wanted
-            if key not in owned and runtime.storage.delete_unless_put_since(key, moment - KEPT_YOUNG)
-        }
-    return [finding for finding in findings if finding.ref in gone]
+        owned = owned_keys(uow, left)
+        until = time.monotonic() + LONGEST_HELD
+        while left:
+            key = left.pop()
+            if key not in owned and runtime.storage.delete_unless_put_since(key, moment - KEPT_YOUNG):
+                gone.add(key)
+            if time.monotonic() > until:
+                break
+    return gone
 
 
 @dataclass(frozen=True)

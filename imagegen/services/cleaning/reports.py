@@ -32,6 +32,7 @@ SILENT_SECONDS = 300.0
 """Whoever cleans gives a sign of life more often; after so long without one the round has died."""
 
 SIGN_OF_LIFE_SECONDS = 10.0
+LONGEST_REST_SECONDS = 1.0
 
 
 class Interrupted(Exception):
@@ -195,7 +196,10 @@ def _do(duty: Duty, moment: datetime, *, dry_run: bool, pulse: _Pulse) -> Result
                 result = result.with_found(batch)
                 going = [finding for finding in batch if not finding.kept]
                 if going and not dry_run and duty.remove is not None:
+                    began = time.monotonic()
                     result = replace(result, removed=result.removed + len(duty.remove(going, moment)))
+                    # Nobody waits for this: others get to write for as long as it has taken.
+                    time.sleep(min(LONGEST_REST_SECONDS, time.monotonic() - began))
     except Interrupted:
         raise
     except Exception:
