@@ -1,8 +1,8 @@
 """Open pages on one web process: how soon they hear, what each takes, and how it goes for other pages meanwhile.
 
 Half of the people look at their own jobs, half at everybody's in another organisation. An event is a row of a real
-unit of work, and its time begins with the announcement of its commit. `BENCH_STREAMS` (`1,1000`) chooses other
-numbers.
+unit of work, and its time begins with the announcement of its commit. What the crowd itself and the server's way to
+it cost is measured on a server that does nothing else. `BENCH_STREAMS` (`1,1000`) chooses other numbers.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from bench.crowd import Crowd
 from bench.desk import inside
 from bench.reading import reading
 from bench.table import Baseline, Row, median, percentile
-from bench.usage import family, resident_bytes
+from bench.usage import cpu_seconds, family, resident_bytes
 from imagegen.core.clock import now
 from imagegen.core.secrets import digest, new_secret
 from imagegen.engine import control
@@ -58,6 +59,7 @@ READERS, EVERY = 4, 0.2
 PAGE = "/jobs"
 LIMITED = 1000
 ONE_MS, PAGE_MS, STREAM_KB = 10.0, 25.0, 30.0
+BARE = "gunicorn with gevent, bare"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +70,24 @@ class Measured:
     alone: list[float]
     everybody: list[float]
     pages: list[float]
+    busy: float
+    """Processor time of the web process for one event that half of them hear, in milliseconds."""
     memory: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Bare:
+    """The same of a server that does nothing else."""
+
+    delays: dict[int, list[float]]
+    memory: float
 
 
 def run() -> list[Row]:
     """Return the rows of each number of streams, against one stream alone, and streams that can do nothing."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    bare = _bare_bytes(min(LIMITED, max(COUNTS)))
+    bare = _measure_bare()
     with tempfile.TemporaryDirectory(prefix="igs-") as name:
         environment = {"STUDIO_ADMIN_EMAIL": "bench@example.org", "STUDIO_ADMIN_PASSWORD": "a long enough password"}
         with (
@@ -88,21 +100,23 @@ def run() -> list[Row]:
     return [row for measured in found for row in _rows(measured, found[0], bare)]
 
 
-def _rows(measured: Measured, first: Measured, bare: float) -> Iterator[Row]:
+def _rows(measured: Measured, first: Measured, bare: Bare) -> Iterator[Row]:
     count, limited = f"{measured.streams:,}", measured.streams == LIMITED
     for name, share in (("median", 0.5), ("p99", 0.99)):
         alone = Baseline(f"{first.streams} open, {name}", percentile(first.alone, share))
         limit = ONE_MS if limited and share > 0.5 else None
         yield Row(f"{count} open: event to one, {name}", percentile(measured.alone, share), "ms", alone, limit)
     if measured.everybody:
-        alone = Baseline(f"{first.streams} open, median", median(first.alone))
-        yield Row(f"{count} open: event to half, p99", percentile(measured.everybody, 0.99), "ms", alone)
+        for name, share in (("median", 0.5), ("p99", 0.99)):
+            same = Baseline(f"{BARE}, {name}", percentile(bare.delays[measured.streams], share))
+            yield Row(f"{count} open: event to half, {name}", percentile(measured.everybody, share), "ms", same)
+        yield Row(f"{count} open: event to half, processor", measured.busy, "ms")
     pages = Baseline(f"{first.streams} open, p99", percentile(first.pages, 0.99))
     limit = PAGE_MS if limited else None
     yield Row(f"{count} open: pages meanwhile, median", median(measured.pages), "ms", pages)
     yield Row(f"{count} open: pages meanwhile, p99", percentile(measured.pages, 0.99), "ms", pages, limit)
     if measured.memory is not None:
-        baseline = Baseline("gunicorn with gevent, bare", bare / 1000)
+        baseline = Baseline(BARE, bare.memory / 1000)
         limit = STREAM_KB if limited else None
         yield Row(f"{count} open: memory of each", measured.memory / 1000, "kB", baseline, limit)
 
@@ -154,11 +168,14 @@ class Hall:
         self._delays(self._own, 1, WARM_UP, apart=0.02)
         self._delays(self._of_all, count // 2, WARM_UP, apart=0.02)
         alone = self._delays(self._own, 1, EVENTS, apart=0.02)
+        used = cpu_seconds(self._studio.processes("imagegen-web"))
+        self._delays(self._of_all, count // 2, TO_MANY, apart=0.1)
+        busy = 1000 * (cpu_seconds(self._studio.processes("imagegen-web")) - used) / TO_MANY
         with reading("127.0.0.1", self._studio.port, PAGE, self._reader, readers=READERS, every=EVERY) as pages:
             everybody = self._delays(self._of_all, count // 2, TO_MANY, apart=0.5)
         streams, before = self._floor or (count, memory)
         each = (memory - before) / (count - streams) if count > streams else None
-        return Measured(count, alone, everybody, pages, each)
+        return Measured(count, alone, everybody, pages, busy, each)
 
     def _fill(self, count: int) -> None:
         """Open streams until there are `count`; the first ones pay for what all of them share."""
@@ -173,16 +190,8 @@ class Hall:
         delays: list[float] = []
         for _ in range(rounds):
             announced_at = _stir(job_id=job_id)
-            heard: list[tuple[int, float]] = []
-
-            def all_heard(heard: list[tuple[int, float]] = heard) -> bool:
-                heard += self._crowd.take()
-                return len(heard) >= listeners
-
             time.sleep(apart)
-            eventually(all_heard)
-            assert len(heard) == listeners, "somebody heard what was not for them"
-            delays += [1000 * (moment - announced_at) for _, moment in heard]
+            delays += [1000 * (moment - announced_at) for _, moment in _heard_by(self._crowd, listeners)]
         return delays
 
 
@@ -237,13 +246,39 @@ def _record(uow: UnitOfWork, *, job_id: int, moments: list[float]) -> None:
     events.record(uow, job=uow.get_one(Job, job_id), type="job.moved")
 
 
-def _bare_bytes(streams: int) -> float:
-    """Return the memory of one of so many streams that nothing is ever sent on."""
+def _measure_bare() -> Bare:
+    """Return how soon half of so many streams hear of an event, and the memory of one."""
+    delays: dict[int, list[float]] = {}
     with _bare_server() as (process, port), Crowd("127.0.0.1", port) as crowd:
-        crowd.open([("/", "")])
+        opened = crowd.open([("/", "")])
         before = resident_bytes(family(process))
-        crowd.open([("/", "")] * streams)
-        return (resident_bytes(family(process)) - before) / streams
+        for count in sorted(COUNTS):
+            opened = crowd.open([("/", "")] * max(0, count // 2 - opened))
+            delays[count] = _bare_delays(crowd, port, opened)
+        opened = crowd.open([("/", "")] * max(0, FIRST - opened))
+        return Bare(delays, (resident_bytes(family(process)) - before) / (opened - 1))
+
+
+def _bare_delays(crowd: Crowd, port: int, listeners: int) -> list[float]:
+    found: list[float] = []
+    for _ in range(TO_MANY):
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/tell") as answer:
+            began = float(answer.read())
+        found += [1000 * (moment - began) for _, moment in _heard_by(crowd, listeners)]
+    return found
+
+
+def _heard_by(crowd: Crowd, listeners: int) -> list[tuple[int, float]]:
+    """Wait until so many have heard of an event, and return who did, and when."""
+    heard: list[tuple[int, float]] = []
+
+    def all_heard() -> bool:
+        heard.extend(crowd.take())
+        return len(heard) >= listeners
+
+    eventually(all_heard)
+    assert len(heard) == listeners, "somebody heard what was not for them"
+    return heard
 
 
 @contextmanager
