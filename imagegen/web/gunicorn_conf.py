@@ -21,7 +21,7 @@ except SettingsError as error:
     sys.exit(str(error))
 _host = f"[{_settings.host}]" if ":" in _settings.host else _settings.host
 WARM_UP_AFTER_SECONDS = 0.5
-GARBAGE_AFTER = 10_000
+GARBAGE_AFTER = 2_000, 10, 100
 _memory = Path("/dev/shm")  # noqa: S108 - gunicorn makes its own unlinked file in it
 
 bind = f"{_host}:{_settings.port}"
@@ -69,11 +69,11 @@ def _warm_up(serving: Any) -> None:
     """Make ready, and take what then is there out of the search for garbage.
 
     All pages and streams stand still while it is looked through, which takes 100 ms and frees nothing: code, tables,
-    templates. What a page leaves behind goes by itself but for a little, so that it is rarely worth looking either.
+    templates. What is new is looked at in small portions, and all that has stayed since, streams above all, seldom.
     """
     serving.warm_up()
     gc.freeze()
-    gc.set_threshold(GARBAGE_AFTER, 10, 10)
+    gc.set_threshold(*GARBAGE_AFTER)
 
 
 def post_worker_init(worker: Any) -> None:

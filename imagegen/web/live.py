@@ -102,7 +102,7 @@ def _tiles(events: Sequence[Event], parts: Parts, *, whole: bool) -> str:
     """Draw the tiles of shots and the status lines of jobs; `whole` with what happened to each."""
     shot_ids = list(dict.fromkeys(event.shot_id for event in events if event.shot_id is not None))
     rows = {row.id: row for row in jobs.by_ids(list({event.job_id for event in events}))}
-    views = jobs.view_of_shots(shot_ids)
+    views = jobs.view_of_shots(shot_ids) if shot_ids else []
     line = parts.line if any(row.n_waiting for row in rows.values()) else Line(())
     earlier = jobs.earlier([view.shot for view in views]) if whole else {}
     drawn = []
