@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, bindparam, exists, func, select, update
 
 from imagegen.core.errors import ErrorKind
 from imagegen.core.money import Micro
@@ -25,6 +25,7 @@ from imagegen.extensions import db, runtime
 from imagegen.imaging.errors import ImagingError
 from imagegen.models import Attempt, Job, Shot, UnitOfWork, User, attempt_shots, writes
 from imagegen.models.columns import db_now
+from imagegen.models.jobs import running
 from imagegen.models.provider_states import NO_KEY
 from imagegen.models.states import AttemptStatus, ShotStatus
 from imagegen.providers.base import Provider
@@ -123,21 +124,41 @@ def _hand_back(uow: UnitOfWork, claim: Claim) -> None:
         states.give_back(uow, shot=shot, job=job)
 
 
+# Built once: building them takes longer than they take, and every call runs them.
+_HOLD_JOB = (
+    select(Job.id).join(Shot, Shot.job_id == Job.id).where(Shot.id == bindparam("shot")).with_for_update(of=Job)
+)
+_SEND = (
+    update(Attempt)
+    .where(
+        Attempt.id == bindparam("attempt"),
+        exists().where(
+            Shot.id == bindparam("shot"),
+            Shot.fence == bindparam("under"),
+            running(),
+            Job.id == Shot.job_id,
+            Job.cancel_requested_at.is_(None),
+        ),
+    )
+    .values(status=AttemptStatus.SENT, sent_at=db_now())
+    .returning(Attempt.id)
+    .execution_options(synchronize_session=False)
+)
+
+
 @writes
 def _mark_sent(uow: UnitOfWork, claim: Claim) -> bool:
     """Write down that the call may reach the provider from now on; False if it must not: lost, or canceled."""
+    # The job's lock keeps away whoever thinks that this process is dead, until it is written down.
+    uow.execute(_HOLD_JOB, {"shot": claim.shot_id})
+    who = {"attempt": claim.attempt_id, "shot": claim.shot_id, "under": claim.fence}
+    if uow.scalar(_SEND, who) is not None:
+        return True
     locked = states.lock(uow, shot_id=claim.shot_id, fence=claim.fence)
-    if locked is None:
-        return False
-    shot, job = locked
-    attempt = uow.get_one(Attempt, claim.attempt_id)
-    if job.cancel_requested_at is not None:
+    if locked is not None:
         _end_attempt(uow, claim, AttemptStatus.NOT_SENT, {})
-        states.give_back(uow, shot=shot, job=job)
-        return False
-    attempt.status = AttemptStatus.SENT
-    attempt.sent_at = db_now()
-    return True
+        states.give_back(uow, shot=locked[0], job=locked[1])
+    return False
 
 
 def store(claim: Claim, result: ImageResult) -> None:
@@ -178,12 +199,14 @@ def _deliver(uow: UnitOfWork, claim: Claim, kept: StoredFiles, *, seed: int | No
     if awaited is None:
         return
     shot, job = awaited.shot, awaited.job
-    attempt = _end_attempt(uow, awaited.claim, AttemptStatus.SUCCEEDED, facts)
-    library.add_generated(uow, job=job, shot=shot, kept=kept, seed=seed)
-    cost = _settle(uow, job, shot, attempt, booked=awaited.booked)
-    states.move(uow, shot=shot, job=job, to=ShotStatus.SUCCEEDED, actual_micro=cost)
-    awaited.tell(uow)
-    limits.note_success(uow, provider=attempt.provider, key=attempt.provider_key)
+    # Nothing that is asked for here depends on what is written here: each row is written once, with the picture.
+    with uow.no_autoflush:
+        attempt = _end_attempt(uow, awaited.claim, AttemptStatus.SUCCEEDED, facts)
+        cost = _settle(uow, job, shot, attempt, booked=awaited.booked)
+        states.move(uow, shot=shot, job=job, to=ShotStatus.SUCCEEDED, actual_micro=cost)
+        awaited.tell(uow)
+        limits.note_success(uow, provider=attempt.provider, key=attempt.provider_key)
+        library.add_generated(uow, job=job, shot=shot, kept=kept, seed=seed)
 
 
 @patiently

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 
-from sqlalchemy import ColumnElement, Select, and_, func, not_, or_, select, true
+from sqlalchemy import ColumnElement, Select, and_, bindparam, func, not_, or_, select, true
 
 from imagegen.core.errors import ErrorKind
 from imagegen.core.text import N_
@@ -32,6 +32,7 @@ LONGEST_PAUSE_SECONDS = 600.0
 SHORT_PAUSE_SECONDS = 10.0
 """A pause up to this long is waited for even where another model may stand in."""
 MINUTE = 60.0
+_ANY_NUMBER = 10**9
 
 _ILL = frozenset({ErrorKind.UNAVAILABLE, ErrorKind.TIMEOUT, ErrorKind.UNKNOWN, ErrorKind.BAD_ANSWER})
 """What says something of the provider, not of the request."""
@@ -85,20 +86,29 @@ def patience() -> float:
     return runtime.settings.lease_seconds / 2
 
 
-def closed(uow: UnitOfWork) -> Sequence[Closed]:
-    """Return with whom no call may be begun now: paused, broken, or as busy as they may be."""
+@dataclass(frozen=True)
+class Gate:
+    """With whom no call may be begun now, and how many with each of the others."""
+
+    shut: Sequence[Closed]
+    room: int
+
+
+def gate(uow: UnitOfWork) -> Gate:
+    """Return with whom no call may be begun now: paused, broken, or as busy as they may be; `room` is at least 1."""
     running = _running(uow)
     troubled = {(row.provider, row.key): row for row in uow.scalars(_not_blank())}
     clock = uow.scalars(select(db_now())).one() if troubled else None
-    found = []
+    shut, room = [], runtime.settings.provider_concurrency
     for account in running.keys() | troubled.keys():
         row = troubled.get(account)
-        shut = _shut(row, clock) if row is not None and clock is not None else None
-        if shut is None and (running.get(account, 0) >= _most(account[0], row) or _minute_is_full(uow, row)):
-            shut = Closed(*account)
-        if shut is not None:
-            found.append(shut)
-    return found
+        closed = _shut(row, clock) if row is not None and clock is not None else None
+        left = 0 if closed else min(_most(account[0], row) - running.get(account, 0), _left_of_minute(uow, row))
+        if left <= 0:
+            shut.append(closed or Closed(*account))
+        else:
+            room = min(room, left)
+    return Gate(shut, room)
 
 
 @cache
@@ -135,7 +145,7 @@ def _shut(row: ProviderState, clock: datetime) -> Closed | None:
 def _most(provider_id: str, row: ProviderState | None) -> int:
     """Return how many calls to a provider may be under way; what draws here is bounded by the slots alone."""
     if any(p.id == provider_id and p.built_in for p in runtime.providers.providers()):
-        return 10**9
+        return _ANY_NUMBER
     allowed = [runtime.settings.provider_concurrency]
     if row is not None:
         allowed += [limit for limit in (row.slots, row.concurrency) if limit is not None]
@@ -144,10 +154,10 @@ def _most(provider_id: str, row: ProviderState | None) -> int:
     return min(allowed)
 
 
-def _minute_is_full(uow: UnitOfWork, row: ProviderState | None) -> bool:
-    """Whether as many calls were begun within the last minute as a person allows."""
+def _left_of_minute(uow: UnitOfWork, row: ProviderState | None) -> int:
+    """Return how many more calls a person allows within this minute."""
     if row is None or row.per_minute is None:
-        return False
+        return _ANY_NUMBER
     begun = select(func.count(Attempt.id)).where(
         Attempt.provider == row.provider,
         Attempt.provider_key == row.key,
@@ -156,7 +166,7 @@ def _minute_is_full(uow: UnitOfWork, row: ProviderState | None) -> bool:
             Attempt.sent_at.is_(None) & (Attempt.status == AttemptStatus.PREPARED),
         ),
     )
-    return (uow.scalar(begun) or 0) >= row.per_minute
+    return row.per_minute - (uow.scalar(begun) or 0)
 
 
 def allowed(shut: Sequence[Closed]) -> ColumnElement[bool]:
@@ -166,13 +176,25 @@ def allowed(shut: Sequence[Closed]) -> ColumnElement[bool]:
 
 def note_success(uow: UnitOfWork, *, provider: str, key: str = NO_KEY) -> None:
     """Take back what earlier trouble had closed; does nothing for a provider that was well."""
+    # Looked for without a lock: else the pictures of all workers would wait for each other here.
+    if uow.scalar(_troubled(), {"one": provider, "mine": key}) is None:
+        return
     row = _row(uow, provider, key)
-    if row is None or (row.slots is None and not row.failures):
+    if row is None:
         return
     row.failures = 0
     row.open_until = row.broken_since = None
     if row.slots is not None:
         row.slots = None if row.slots + 1 >= runtime.settings.provider_concurrency else row.slots + 1
+
+
+@cache
+def _troubled() -> Select[int]:
+    return select(ProviderState.id).where(
+        ProviderState.provider == bindparam("one"),
+        ProviderState.key == bindparam("mine"),
+        or_(ProviderState.slots.is_not(None), ProviderState.failures > 0),
+    )
 
 
 def note_failure(uow: UnitOfWork, *, provider: str, error: ProviderError, key: str = NO_KEY) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select, update
 
 from imagegen.models import Job, Shot, UnitOfWork
 from imagegen.models.columns import db_now
@@ -16,6 +17,29 @@ class IllegalMove(RuntimeError):
     """Somebody tried to move a shot where it cannot go: a mistake in the code, not in the world."""
 
 
+class StartedShot(NamedTuple):
+    """What is known of a shot that has just been claimed."""
+
+    id: int
+    public_id: str
+    newest: bool
+    fence: int
+    provider: str
+    model: str
+    provider_key: str
+
+
+# Built once: building them takes longer than they take, and every picture runs them several times.
+_JOB_OF_SHOT = (
+    select(Job)
+    .join(Shot, Shot.job_id == Job.id)
+    .where(Shot.id == bindparam("shot"))
+    .with_for_update(of=Job)
+    .execution_options(populate_existing=True)
+)
+_SHOT = select(Shot).where(Shot.id == bindparam("shot")).with_for_update().execution_options(populate_existing=True)
+
+
 def lock(
     uow: UnitOfWork, *, shot_id: int, fence: int | None = None, also_unknown: bool = False
 ) -> tuple[Shot, Job] | None:
@@ -24,20 +48,20 @@ def lock(
     With `fence`, None if the shot has been claimed by somebody else since, or has ended: the caller was thought
     dead and must change nothing. `also_unknown` lets through whoever brings the answer after all.
     """
-    job = uow.scalar(
-        select(Job)
-        .join(Shot, Shot.job_id == Job.id)
-        .where(Shot.id == shot_id)
-        .with_for_update(of=Job)
-        .execution_options(populate_existing=True)
-    )
-    shot = uow.scalar(
-        select(Shot).where(Shot.id == shot_id).with_for_update().execution_options(populate_existing=True)
-    )
+    job = uow.scalar(_JOB_OF_SHOT, {"shot": shot_id})
+    shot = uow.scalar(_SHOT, {"shot": shot_id})
     at_work = {ShotStatus.RUNNING, ShotStatus.UNKNOWN} if also_unknown else {ShotStatus.RUNNING}
     if job is None or shot is None or (fence is not None and (shot.fence != fence or shot.status not in at_work)):
         return None
     return shot, job
+
+
+def lock_jobs(uow: UnitOfWork, *, job_ids: Collection[int]) -> Sequence[Job]:
+    """Return jobs, locked until the end of `uow`, in the order in which everybody locks several."""
+    if not job_ids:
+        return []
+    jobs = select(Job).where(Job.id.in_(job_ids)).order_by(Job.id).with_for_update()
+    return uow.scalars(jobs.execution_options(populate_existing=True)).all()
 
 
 def move(uow: UnitOfWork, *, shot: Shot, job: Job, to: ShotStatus, **facts: Any) -> None:
@@ -53,11 +77,45 @@ def move(uow: UnitOfWork, *, shot: Shot, job: Job, to: ShotStatus, **facts: Any)
         shot.finished_at = db_now()
     for name, value in facts.items():
         setattr(shot, name, value)
-    if to == ShotStatus.RUNNING and job.started_at is None:
+    _follow(uow, job, [shot], leaves=old, enters=to)
+
+
+def start(uow: UnitOfWork, *, job: Job, shot_ids: Sequence[int], **facts: Any) -> Sequence[StartedShot]:
+    """Let waiting shots of a locked job run, all in one statement; return those that were still waiting, in order."""
+    if not shot_ids:
+        return []
+    begun = (
+        update(Shot)
+        .where(Shot.id.in_(shot_ids), Shot.status == ShotStatus.WAITING)
+        .values(
+            status=ShotStatus.RUNNING,
+            step="calling",
+            fence=Shot.fence + 1,
+            tries=Shot.tries + 1,
+            not_before=None,
+            error_kind=None,
+            error_message=None,
+            started_at=db_now(),
+            **facts,
+        )
+        .returning(*(getattr(Shot, name) for name in StartedShot._fields))
+        .execution_options(synchronize_session=False)
+    )
+    shots = sorted(StartedShot(*row) for row in uow.execute(begun))
+    _follow(uow, job, shots, leaves=ShotStatus.WAITING, enters=ShotStatus.RUNNING)
+    return shots
+
+
+def _follow(
+    uow: UnitOfWork, job: Job, shots: Sequence[Shot | StartedShot], *, leaves: ShotStatus, enters: ShotStatus
+) -> None:
+    """Bring a job and the event log up to date with shots that have moved."""
+    if enters == ShotStatus.RUNNING and job.started_at is None:
         job.started_at = db_now()
-    if shot.newest:
-        count(job, leaves=old, enters=to)
-    events.record(uow, job=job, shot=shot, type=f"shot.{to}")
+    for shot in shots:
+        if shot.newest:
+            count(job, leaves=leaves, enters=enters)
+        events.record(uow, job=job, shot=shot, type=f"shot.{enters}")
     before = job.status
     job.status = derive(job.counts, begun=job.started_at is not None)
     if job.status != before:

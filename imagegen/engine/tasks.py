@@ -117,14 +117,14 @@ class Crew:
     def _fill(self, pool: ThreadPoolExecutor) -> None:
         while not self._stopping.is_set() and (free := self._free()) > 0:
             keep_one = self.slots >= ENOUGH_TO_KEEP_ONE
-            found = claims.claim_some(
+            found, more = claims.claim_some(
                 owner=self.owner, lease_seconds=self.lease_seconds, free=free, keep_one=keep_one
             )
             for claim in found:
                 with self._lock:
                     self._claims[claim.attempt_id] = claim
                 pool.submit(in_app_context(self._run), claim)
-            if len(found) < min(free, claims.AT_ONCE):
+            if not more:
                 return
 
     def _free(self) -> int:

@@ -109,11 +109,14 @@ def _owned_tables() -> frozenset[FromClause]:
     return frozenset(mapper.local_table for mapper in mappers if issubclass(mapper.class_, OrganisationOwned))
 
 
+def check_owner(organisation_id: int | None, *, of: object) -> None:
+    """Raise ScopeMissing if a row `of` something belongs to another organisation than the one in scope."""
+    if _scope.get() not in (SYSTEM, organisation_id):
+        raise ScopeMissing(f"{of} of another organisation was about to be written")
+
+
 @event.listens_for(Session, "before_flush")
 def _own_rows_only(session: Session, _context: UOWTransaction, _instances: object) -> None:
-    scope = _scope.get()
-    if scope == SYSTEM:
-        return
     for row in (*session.new, *session.dirty, *session.deleted):
-        if isinstance(row, OrganisationOwned) and row.organisation_id != scope:
-            raise ScopeMissing(f"{type(row).__name__} of another organisation was about to be written")
+        if isinstance(row, OrganisationOwned):
+            check_owner(row.organisation_id, of=type(row).__name__)

@@ -9,17 +9,18 @@ from __future__ import annotations
 import functools
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, Table, insert, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from imagegen.extensions import Model, db
 from imagegen.models.connection import WRITES
+from imagegen.models.scope import check_owner
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -57,6 +58,16 @@ class UnitOfWork(Session):
     def after_commit(self, function: Callable[[], None]) -> None:
         """Call `function` once the commit is through; never when it is rolled back."""
         self._after_commit.append(function)
+
+    def append(self, table: type[Model] | Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write many rows at once, of which nobody has to know their numbers.
+
+        What they refer to has to be written before; whose they are is said by their `organisation_id`.
+        """
+        for row in rows:
+            check_owner(row.get("organisation_id"), of=table)
+        if rows:
+            self.connection().execute(insert(table), list(rows))
 
     def alone(self, table: type[Model]) -> None:
         """Let nobody else write to `table` until the end. SQLite has only one writer at a time anyway."""

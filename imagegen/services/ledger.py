@@ -82,26 +82,22 @@ def settle(
         events.record(uow, job=job, shot=shot, type="shot.overrun")
     if not cost:
         return
-    booking = new_id()
-    for account, amount in (("spend", cost), (f"provider:{attempt.provider}", -cost)):
-        uow.add(
-            LedgerEntry(
-                organisation_id=job.organisation_id,
-                booking=booking,
-                account=account,
-                amount_micro=amount,
-                user_id=job.user_id,
-                job_id=job.id,
-                shot_id=shot.id,
-                attempt_id=attempt.id,
-                client_id=job.client_id,
-                campaign_id=job.campaign_id,
-                operation=job.kind,
-                provider=attempt.provider,
-                model=attempt.model,
-                price_date=price_date,
-            )
-        )
+    booking = {
+        "organisation_id": job.organisation_id,
+        "booking": new_id(),
+        "user_id": job.user_id,
+        "job_id": job.id,
+        "shot_id": shot.id,
+        "attempt_id": attempt.id,
+        "client_id": job.client_id,
+        "campaign_id": job.campaign_id,
+        "operation": job.kind,
+        "provider": attempt.provider,
+        "model": attempt.model,
+        "price_date": price_date,
+    }
+    sides = (("spend", cost), (f"provider:{attempt.provider}", -cost))
+    uow.append(LedgerEntry, [{**booking, "account": account, "amount_micro": amount} for account, amount in sides])
 
 
 def release(uow: UnitOfWork, *, shot: Shot) -> None:

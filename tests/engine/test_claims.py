@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select, update
 
 from imagegen.core.errors import ErrorKind
-from imagegen.engine import attempts, claims
+from imagegen.engine import attempts, claims, fair_order
 from imagegen.engine.claims import Claim
 from imagegen.engine.sweep import sweep
 from imagegen.extensions import db, in_app_context, runtime
@@ -86,7 +86,7 @@ def test_shots_of_a_job_are_taken_in_the_order_of_their_slots(ann: Member) -> No
 
 
 def test_a_lone_slot_leaves_large_jobs_alone_even_if_nothing_of_them_runs(ann: Member) -> None:
-    submit(ann, n=claims.SMALL_JOB + 1)
+    submit(ann, n=fair_order.SMALL_JOB + 1)
 
     assert take(lone_only=True) is None
     assert take() is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -196,7 +196,7 @@ def test_what_runs_is_finished_when_the_database_fails_between_two_claims(
     submit(ann, n=claims.AT_ONCE + 1)
     take, calls = claims.claim_some, []
 
-    def claim(**kwargs: Any) -> list[Claim]:
+    def claim(**kwargs: Any) -> tuple[Sequence[Claim], bool]:
         calls.append(kwargs)
         if len(calls) == 2:
             raise locked()

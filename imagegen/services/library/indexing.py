@@ -9,9 +9,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, event, select, text
+from sqlalchemy import Connection, Insert, Select, Table, bindparam, event, insert, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, UOWTransaction
 
@@ -37,6 +38,8 @@ def _table(model: Any) -> Table:
 _images, _users, _index = _table(Image), _table(User), _table(ImageIndex)
 _tags, _image_tags = _table(Tag), _table(ImageTag)
 _collections, _collection_images = _table(Collection), _table(CollectionImage)
+
+_PERSONS = select(_users.c.id, _users.c.public_id).where(_users.c.id.in_(bindparam("ids", expanding=True)))
 
 _FACTS = [
     "id",
@@ -123,16 +126,26 @@ def _lists(
 
 def _write(connection: Connection, image_ids: Sequence[int], *, fresh: AbstractSet[int] = frozenset()) -> None:
     """Write the index rows of pictures; `fresh` are those that nobody else can see yet."""
-    upsert = sqlite.insert(_index) if connection.dialect.name == "sqlite" else postgresql.insert(_index)
-    upsert = upsert.on_conflict_do_update(
-        index_elements=["image_id"],
-        set_={column.name: upsert.excluded[column.name] for column in _index.c if column.name != "image_id"},
-    )
+    upsert = _upsert(connection.dialect.name)
     for at in range(0, len(image_ids), BATCH):
         _hold(connection, [image_id for image_id in image_ids[at : at + BATCH] if image_id not in fresh])
         found = entries(connection, image_ids[at : at + BATCH])
         if found:
             connection.execute(upsert, found)
+
+
+@cache
+def _upsert(dialect: str) -> Insert:
+    upsert = sqlite.insert(_index) if dialect == "sqlite" else postgresql.insert(_index)
+    others = {column.name: upsert.excluded[column.name] for column in _index.c if column.name != "image_id"}
+    return upsert.on_conflict_do_update(index_elements=["image_id"], set_=others)
+
+
+def _write_bare(connection: Connection, images: Sequence[Image]) -> None:
+    """Write the index rows of pictures that have just come in, without a tag and in no collection."""
+    ids = {image.user_id for image in images}
+    persons = dict(connection.execute(_PERSONS, {"ids": sorted(ids)}).all())
+    connection.execute(insert(_index), [entry(image, person=persons[image.user_id]) for image in images])
 
 
 def _hold(connection: Connection, image_ids: Sequence[int]) -> None:
@@ -159,10 +172,11 @@ def filled_at_once(connection: Connection) -> Iterator[None]:
 
 @event.listens_for(UnitOfWork, "after_flush")
 def _follow(session: Session, _context: UOWTransaction) -> None:
-    changed: set[int] = {row.id for row in (*session.new, *session.dirty) if isinstance(row, Image)}
-    for row in (*session.new, *session.deleted):
-        if isinstance(row, ImageTag | CollectionImage):
-            changed.add(row.image_id)
+    fresh = {row.id: row for row in session.new if isinstance(row, Image)}
+    filed = {row.image_id for row in (*session.new, *session.deleted) if isinstance(row, ImageTag | CollectionImage)}
+    bare = [image for image_id, image in fresh.items() if image_id not in filed]
+    if bare:
+        _write_bare(session.connection(), bare)
+    changed = {row.id for row in session.dirty if isinstance(row, Image)} | filed
     if changed:
-        fresh = {row.id for row in session.new if isinstance(row, Image)}
-        _write(session.connection(), sorted(changed), fresh=fresh)
+        _write(session.connection(), sorted(changed), fresh=fresh.keys())
