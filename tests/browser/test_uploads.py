@@ -141,7 +141,7 @@ def test_one_that_broke_off_says_so_and_is_brought_again_by_its_button(
 
 
 def test_who_was_signed_out_meanwhile_is_told(windows: Windows, tmp_path: Path) -> None:
-    windows.expect(" 401 ")
+    windows.expect(" 401 |EventSource")
     page = windows.open("/library")
     page.context.clear_cookies()
     page.locator("#upload").set_input_files([picture(tmp_path, "late.png", "maroon")])
