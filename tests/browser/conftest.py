@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 import requests
+from flask import Flask
 from playwright.sync_api import Browser, StorageState
 
+from imagegen.web.sse import hub
 from tests.browser.windows import EMAIL, PASSWORD, Windows, chromium, sign_in
 from tests.fakes.openai_server import OpenAIServer
 from tests.running_studio import Studio
+from tests.web.listening import serving
 
 DEADLINE = 8
 """Seconds after which the studio gives a provider up here."""
@@ -81,6 +84,14 @@ def fresh_studio(tmp_path: Path) -> Iterator[Studio]:
     with Studio(tmp_path) as studio:
         yield studio
         print(studio.log())
+
+
+@pytest.fixture
+def site(app: Flask) -> Iterator[str]:
+    """The address of an app within the test's own process, empty at first: for pages that need no whole studio."""
+    with serving(app) as server:
+        yield f"http://127.0.0.1:{server.port}"
+        hub().close()
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,11 +15,9 @@ from imagegen.core.text import N_
 from imagegen.extensions import babel
 from imagegen.models import User, unit_of_work
 from imagegen.services import accounts
-from imagegen.web.sse import hub
 from scripts import messages
 from tests.blueprints.access_table import CALLS
 from tests.conftest import PASSWORD, Person
-from tests.web.listening import serving
 from tests.web.rows import make_job
 
 WIDTHS = (360, 768, 1440)
@@ -117,14 +114,6 @@ def places(german: Person) -> dict[str, str]:
 
 def _filled(path: str, things: dict[str, str]) -> bool:
     return not path.startswith("/api/") and set(re.findall(r"{(\w+)}", path)) <= set(things)
-
-
-@pytest.fixture
-def site(app: Flask) -> Iterator[str]:
-    """The app's address."""
-    with serving(app) as server:
-        yield f"http://127.0.0.1:{server.port}"
-        hub().close()
 
 
 @pytest.fixture

@@ -14,7 +14,10 @@ from tests.engine.invariants import check_invariants
 from tests.fakes.openai_server import OpenAIServer
 from tests.models.rows import Member, submit
 
-pytestmark = pytest.mark.usefixtures("everything", "quick_retries")
+pytestmark = [
+    pytest.mark.usefixtures("everything", "quick_retries"),
+    pytest.mark.databases("sqlite"),  # what an answer means, the database has no part in
+]
 
 
 @pytest.fixture

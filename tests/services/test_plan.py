@@ -14,7 +14,7 @@ from imagegen.extensions import runtime
 from imagegen.providers.sizes import RATIOS
 from imagegen.services.generation import LARGEST_SEED, GenerationRequest, Plan, plan
 
-pytestmark = pytest.mark.usefixtures("app")
+pytestmark = [pytest.mark.usefixtures("app"), pytest.mark.databases("sqlite")]  # nothing is planned with rows
 
 
 class WithKey:
