@@ -81,7 +81,8 @@ class StoredPicture:
     """The answer of `store_generated` and `store_upload`.
 
     `facts` describe `file`, the picture as the studio shows it; `received_sha256` is the hash of the bytes
-    as they came. `trimmed` tells that the pixels were cropped and encoded again.
+    as they came. `trimmed` tells that the pixels were cropped and encoded again. The bytes of all files are on the
+    disk, and those of the file that `store_generated` was given are too.
     """
 
     facts: PictureFacts

@@ -71,10 +71,11 @@ class Storage(ABC):
         return stored
 
     @abstractmethod
-    def put_all(self, files: Mapping[str, Path]) -> list[StoredFile]:
+    def put_all(self, files: Mapping[str, Path], *, durable: bool = False) -> list[StoredFile]:
         """Store local files by their keys, in that order, waiting for the disk or the network once for all of them.
 
-        Each is as `put` leaves it. If one cannot be stored, some of the others may be.
+        Each is as `put` leaves it. If one cannot be stored, some of the others may be. `durable` says that whoever
+        wrote these files has waited until their bytes were on the disk, so that nobody need wait for that again.
         """
 
     @abstractmethod

@@ -8,9 +8,11 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Self
 
@@ -21,14 +23,19 @@ from imagegen.storage.errors import InvalidKey, NotStored, StorageError, WrongCo
 
 FOLDER = "files"
 _SCRATCH = ".scratch"
+_SYNCS_AT_ONCE = 8
 _CANNOT_LINK = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS}
 
 
 class _Begun(NamedTuple):
-    """A file on its way: its bytes, under a name that nobody reads, and where they go."""
+    """A file on its way: its bytes, under a name that nobody reads, and where they go.
+
+    What is `linked` is as durable as it was under its first name; a copy is durable.
+    """
 
     temporary: Path
     path: Path
+    linked: bool
 
 
 class LocalStorage(Storage):
@@ -51,7 +58,7 @@ class LocalStorage(Storage):
         """Return the storage in the data folder."""
         return cls(settings.studio_data_dir / FOLDER)
 
-    def put_all(self, files: Mapping[str, Path]) -> list[StoredFile]:
+    def put_all(self, files: Mapping[str, Path], *, durable: bool = False) -> list[StoredFile]:
         """Store by second names for the same bytes where the file system can, else by copies.
 
         First all bytes, then all names: the disk is waited for twice, however many files there are.
@@ -60,15 +67,13 @@ class LocalStorage(Storage):
         with disk_errors():
             try:
                 stored = [self._begin(path, key, begun) for key, path in files.items()]
-                for each in begun:
-                    _sync_bytes(each.temporary)
+                _together(_sync_bytes, [each.temporary for each in begun if each.linked and not durable])
                 unsynced: set[Path] = set()
                 for each in begun:
                     unsynced |= _made_folders(each.path.parent, self._root) | {each.path.parent}
                     with _held(each.path.parent, fcntl.LOCK_SH):
                         each.temporary.replace(each.path)
-                for folder in sorted(unsynced):
-                    _sync_names(folder)
+                _together(_sync_names, sorted(unsynced))
             finally:
                 for each in begun:
                     each.temporary.unlink(missing_ok=True)
@@ -81,9 +86,12 @@ class LocalStorage(Storage):
         if keys.content_hash(key) not in (None, stored.sha256):
             raise WrongContent(N_("The file is not the one that was announced."))
         if not (self._holds(path, stored) and self._renew(path)):
-            begun.append(_Begun(self._workspaces.new_path(), path))
-            self._name_or_copy(source, begun[-1].temporary)
-            _make_young(begun[-1].temporary)  # a second name for an older file would be as old
+            temporary = self._workspaces.new_path()
+            linked = self._linked(source, temporary)
+            begun.append(_Begun(temporary, path, linked))
+            if not linked:
+                _copy(source, temporary)
+            _make_young(temporary)  # a second name for an older file would be as old
         return stored
 
     def _holds(self, path: Path, stored: StoredFile) -> bool:
@@ -105,24 +113,21 @@ class LocalStorage(Storage):
                 return False
         return True
 
-    def _name_or_copy(self, source: Path, temporary: Path) -> None:
-        """Make `temporary` hold the bytes of `source`.
+    def _linked(self, source: Path, temporary: Path) -> bool:
+        """Make `temporary` a second name of `source`, if that can be; tell whether it is one.
 
         Only files in a workspace of ours are linked: nobody else has a name under which to change them.
         """
-        if source.resolve().is_relative_to(self._scratch):
-            try:
-                os.link(source, temporary, follow_symlinks=False)
-            except OSError as error:
-                if error.errno not in _CANNOT_LINK:
-                    raise
-            else:
-                temporary.chmod(0o600)
-                return
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with source.open("rb") as reader, os.fdopen(descriptor, "wb") as writer:
-            while piece := reader.read(1 << 20):
-                writer.write(piece)
+        if not source.resolve().is_relative_to(self._scratch):
+            return False
+        try:
+            os.link(source, temporary, follow_symlinks=False)
+        except OSError as error:
+            if error.errno in _CANNOT_LINK:
+                return False
+            raise
+        temporary.chmod(0o600)
+        return True
 
     def open(self, key: str) -> BinaryIO:
         """Return the file for reading; it stays readable when it is deleted meanwhile."""
@@ -250,6 +255,30 @@ def _made_folders(folder: Path, root: Path) -> set[Path]:
     made = _made_folders(folder.parent, root) if folder.parent != root else set()
     folder.mkdir(mode=0o700, exist_ok=True)
     return made | {folder.parent}
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Make `target` a durable copy of `source`, for nobody else to read."""
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with source.open("rb") as reader, os.fdopen(descriptor, "wb") as writer:
+        while piece := reader.read(1 << 20):
+            writer.write(piece)
+        writer.flush()
+        os.fsync(writer.fileno())
+
+
+def _together(sync: Callable[[Path], None], paths: Sequence[Path]) -> None:
+    """Make all of `paths` durable at the same time: the disk then flushes its cache once for several of them."""
+    if len(paths) == 1:
+        sync(paths[0])
+    elif paths:
+        list(_threads(os.getpid()).map(sync, paths))
+
+
+@cache
+def _threads(_process: int) -> ThreadPoolExecutor:
+    """Return the threads of this process that wait for the disk: a fork has none of its parent's."""
+    return ThreadPoolExecutor(_SYNCS_AT_ONCE, thread_name_prefix="sync")
 
 
 def _sync_bytes(path: Path) -> None:

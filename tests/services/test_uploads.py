@@ -133,7 +133,7 @@ def test_a_logo_may_be_small(take: Take) -> None:
 
 
 def test_of_what_the_storage_refuses_no_row_is_left(take: Take, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise StorageFull("There is no space left.")
 
     monkeypatch.setattr(type(runtime.storage), "put_all", full)

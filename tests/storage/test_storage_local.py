@@ -136,6 +136,19 @@ def test_of_several_files_all_are_durable_before_the_first_name_and_each_folder_
     assert steps == ["sync file"] * 3 + ["rename"] * 3 + ["sync folder"] * new_and_root
 
 
+def test_what_is_durable_is_not_waited_for_again_but_for_a_copy(
+    local: LocalStorage, tmp_path: Path, steps: list[str]
+) -> None:
+    here, elsewhere = sample(b"here"), sample(b"elsewhere")
+    (tmp_path / "x").write_bytes(elsewhere.data)
+    with local.workspace() as folder:
+        (folder / "x").write_bytes(here.data)
+        local.put_all({here.key: folder / "x"}, durable=True)
+    assert "sync file" not in steps
+    local.put_all({elsewhere.key: tmp_path / "x"}, durable=True)
+    assert "sync file" in steps
+
+
 def test_of_several_files_a_wrong_one_keeps_the_others_from_being_seen(local: LocalStorage, tmp_path: Path) -> None:
     one, other = sample(b"one"), sample(b"other")
     (tmp_path / "x").write_bytes(one.data)

@@ -11,10 +11,11 @@ from imagegen.storage import keys
 
 
 def store(picture: StoredPicture, *, organisation: str, person: str, received: Path | None) -> StoredFiles:
-    """Store the files of `picture` for a person (public ids), and the exact bytes that came in, if they are given.
+    """Store the files of `picture` for a person (public ids), and with them the exact bytes that came in, if given.
 
-    It comes before the database hears of the picture: files without a row are swept, rows without files are not made.
-    So where it fails there is nothing to clean up. Raises StorageError.
+    `received` is the file that `store_generated` was given: that task leaves this one durable too. Storing comes
+    before the database hears of the picture: files without a row are swept, rows without files are not made. So
+    where it fails there is nothing to clean up. Raises StorageError.
     """
     facts = picture.facts
     file_key = keys.file_key(organisation, person, facts.sha256, facts.extension)
@@ -25,7 +26,7 @@ def store(picture: StoredPicture, *, organisation: str, person: str, received: P
     if received is not None:
         received_key = keys.received_key(organisation, person, picture.received_sha256, facts.extension)
         files[received_key] = received
-    runtime.storage.put_all(files)
+    runtime.storage.put_all(files, durable=True)
     return StoredFiles(
         mime_type=facts.mime_type,
         width=facts.width,

@@ -24,7 +24,7 @@ POINTS = {
     "K1 dequeued, not claimed": ("imagegen.engine.claims", "claim_some"),
     "K2 claimed, not sent": ("imagegen.engine.attempts", "_mark_sent"),
     "K4 answered, not kept": ("imagegen.engine.attempts", "store"),
-    "K5 temporary file written": ("imagegen.storage.local", "_sync_bytes"),
+    "K5 temporary file written": ("imagegen.storage.local", "_make_young"),
     "K6 files kept, no row": ("imagegen.engine.attempts", "_deliver"),
     "K7 committed, not announced": ("imagegen.extensions", "announce"),
 }
