@@ -99,7 +99,8 @@ def _write(path: Path, claim: Claim, result: ImageResult) -> BinaryIO:
     file = begun.open("wb")
     try:
         fcntl.flock(file, fcntl.LOCK_EX)
-        file.write(json.dumps(head).encode() + b"\n" + payload.data)
+        file.write(json.dumps(head).encode() + b"\n")
+        file.write(payload.data)  # apart: put together they would be copied first
         file.flush()
         begun.rename(path)
     except OSError:
