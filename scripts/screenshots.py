@@ -28,8 +28,10 @@ README = ROOT / "docs" / "img"
 WIDTHS = {360: 780, 768: 1024, 1440: 900}
 SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 IN_README = {"generate-local-1440-light": "create-light", "library-1440-dark": "library-dark"}
-PICTURES_TO_COME = """() => [...document.images].filter((image) =>
-  !image.complete && image.checkVisibility() && image.getBoundingClientRect().top < innerHeight).length"""
+PICTURES_TO_COME = """() => [...document.images].filter((image) => {
+  const {top, left} = image.getBoundingClientRect();
+  return !image.complete && image.checkVisibility() && top < innerHeight && left < innerWidth;
+}).length"""
 WHOLE_HEIGHT = "() => document.documentElement.scrollHeight"
 LARGEST_IN_README = 400_000
 EMAIL, PASSWORD = "mara@northlight.example", "a long enough password"
