@@ -26,7 +26,6 @@ from imagegen.imaging.errors import ImagingError
 from imagegen.models import Attempt, Job, Shot, UnitOfWork, User, attempt_shots, writes
 from imagegen.models.columns import db_now
 from imagegen.models.jobs import running
-from imagegen.models.provider_states import NO_KEY
 from imagegen.models.states import AttemptStatus, ShotStatus
 from imagegen.providers.base import Provider
 from imagegen.providers.calls import Accepted, ImageRequest, ImageResult, Usage
@@ -70,7 +69,9 @@ def _load(claim: Claim) -> tuple[Provider, ImageRequest, Accepted | None] | None
         shot = db.session.get_one(Shot, claim.shot_id)
         owner, key = db.session.execute(_owner_and_key().where(Attempt.id == claim.attempt_id)).one()
         provider, _ = runtime.providers.find(shot.provider, shot.model)
-        keyed = _with_key(claim, provider, key)
+        keyed = provider_keys.as_claimed(
+            provider, organisation_id=claim.organisation_id, digest=key, taken_on=claim.taken_on
+        )
         if keyed is None:
             _hand_back(claim)
             return None
@@ -94,23 +95,6 @@ def _owner_and_key() -> Select[str, str]:
 
 
 KEY_CHANGED = N_("The organisation's key was changed before anything was sent.")
-KEY_GONE = N_("The picture was made with a key that the organisation has removed since: it cannot be fetched.")
-
-
-def _with_key(claim: Claim, provider: Provider, digest: str) -> Provider | None:
-    """Return `provider` with the key that the call was claimed for, or None: another key is another's money.
-
-    What it has taken on costs nothing more: the organisation's next key may be one to the same account. Raises
-    ProviderError if there is none.
-    """
-    key = provider_keys.key_for(claim.organisation_id, provider.id)
-    if digest == NO_KEY and (key is None or claim.taken_on):
-        return provider
-    if key is not None and (key.digest == digest or claim.taken_on):
-        return provider.with_key(key.secret)
-    if claim.taken_on:
-        raise ProviderError(KEY_GONE, kind=ErrorKind.AUTH, outcome=Outcome.ACCEPTED)
-    return None
 
 
 @writes

@@ -24,6 +24,7 @@ from imagegen.extensions import db, runtime
 from imagegen.models import ProviderKey, UnitOfWork, User, system_scope, writes
 from imagegen.models.audit import Action
 from imagegen.models.columns import db_now
+from imagegen.models.provider_states import NO_KEY
 from imagegen.models.scope import current_organisation
 from imagegen.providers.base import Provider
 from imagegen.providers.errors import Outcome, ProviderError
@@ -85,6 +86,26 @@ def key_for(organisation_id: int, provider: str) -> OpenedKey | None:
             outcome=Outcome.NOT_SENT,
         ) from None
     return OpenedKey(SecretStr(text), row.digest)
+
+
+KEY_GONE = N_("The picture was made with a key that the organisation has removed since: it cannot be fetched.")
+
+
+def as_claimed(provider: Provider, *, organisation_id: int, digest: str, taken_on: bool) -> Provider | None:
+    """Return `provider` with the key (by its `digest`) that a call was claimed for.
+
+    None if the organisation's is another by now: another key is another's money. What it has `taken_on` costs nothing
+    more: the organisation's next key may be one to the same account. Raises ProviderError (auth): as `key_for`, and
+    accepted if there is no key to fetch it with.
+    """
+    key = key_for(organisation_id, provider.id)
+    if digest == NO_KEY and (key is None or taken_on):
+        return provider
+    if key is not None and (key.digest == digest or taken_on):
+        return provider.with_key(key.secret)
+    if taken_on:
+        raise ProviderError(KEY_GONE, kind=ErrorKind.AUTH, outcome=Outcome.ACCEPTED)
+    return None
 
 
 def _about(organisation_id: int, provider: str) -> str:

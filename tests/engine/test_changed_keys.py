@@ -165,5 +165,5 @@ def test_what_was_made_under_a_key_that_is_gone_is_booked_and_said(
     work()
 
     check_invariants()
-    assert (shot().status, shot().error_message) == ("failed", attempts.KEY_GONE)
+    assert (shot().status, shot().error_message) == ("failed", provider_keys.KEY_GONE)
     assert (shot().actual_micro, paid_by(openai)) == (openai.bill, [OWN])

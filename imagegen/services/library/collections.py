@@ -58,7 +58,8 @@ def begin(
 ) -> tuple[Collection, list[str]]:
     """Make a collection of pictures; return it, and those that are in it.
 
-    Raises StudioError if none of them is in the library, or no more collections fit, and Conflict if there is a collection of that name.
+    Raises StudioError if none of them is in the library, or no more collections fit, and Conflict if there is one of
+    that name.
     """
     spelt, key = _named(uow, name)
     images = dict(chosen(uow, image_ids))
