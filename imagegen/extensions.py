@@ -39,6 +39,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 EVENTS_CHANNEL = "studio:events"
+WORK_CHANNEL = "studio:work"
 
 
 class Base(DeclarativeBase):
@@ -142,3 +143,11 @@ def announce(organisation_id: int) -> None:
         runtime.redis.publish(EVENTS_CHANNEL, str(organisation_id))
     except RedisError as error:
         structlog.get_logger(__name__).warning("events.announce_failed", error=str(error))
+
+
+def stir() -> None:
+    """Tell the workers that are up that there is work; those that have to be started hear of it by the queue."""
+    try:
+        runtime.redis.publish(WORK_CHANNEL, b"")
+    except RedisError as error:
+        structlog.get_logger(__name__).warning("work.stir_failed", error=str(error))

@@ -11,6 +11,7 @@ from imagegen.core.errors import Conflict, ErrorKind, NotFound
 from imagegen.core.ids import is_id, new_id
 from imagegen.core.text import N_
 from imagegen.engine import dispatch, states
+from imagegen.extensions import stir
 from imagegen.models import Attempt, Job, Outbox, Shot, UnitOfWork, attempt_shots, writes
 from imagegen.models.columns import db_now
 from imagegen.models.states import AttemptStatus, ShotStatus, derive
@@ -73,6 +74,7 @@ def _retry(uow: UnitOfWork, public_id: str, *, name: str) -> int:
     job.status = derive(job.counts, begun=job.started_at is not None)
     events.record(uow, job=job, type=f"job.{job.status}")
     uow.add(Outbox(task=generation.WAKE, name=name))
+    uow.after_commit(stir)
     return len(again)
 
 
@@ -115,6 +117,7 @@ def _resume(uow: UnitOfWork, public_id: str) -> int:
     job = _unfinished(uow, public_id)
     if job.paused_at is not None:
         job.paused_at = None
+        uow.after_commit(stir)
         events.record(uow, job=job, type="job.resumed")
     return job.n_waiting
 

@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from imagegen.core.clock import now
-from imagegen.extensions import db, runtime
+from imagegen.extensions import db, runtime, stir
 from imagegen.models import Job, Outbox, UnitOfWork, organisation_scope, writes
 from imagegen.services import generation, pace
 from imagegen.services.generation import GenerationRequest
@@ -21,7 +21,6 @@ from imagegen.services.generation import GenerationRequest
 log = structlog.get_logger(__name__)
 
 QUEUE = "studio"
-WAKE_CHANNEL = "studio:work"
 TASK = "imagegen.engine.tasks.work"
 STAY_SECONDS = 60.0
 """How long a task stays when nothing is left to do, so that who asks again soon finds it awake."""
@@ -67,11 +66,13 @@ def relay() -> int:
     """Send what the outbox still holds; return how many rows. The sweeper's half of `submit`."""
     names = db.session.scalars(select(Outbox.name).where(Outbox.sent_at.is_(None)).order_by(Outbox.id)).all()
     db.session.rollback()
+    if names:
+        stir()
     return sum(_send(name, count=wake_ups(1)) for name in names)
 
 
 def send(name: str, *, shots: int) -> None:
-    """Send the outbox row called `name`, or any wake-up for so many shots."""
+    """Queue the outbox row called `name`, whose commit has stirred the workers that are up."""
     _send(name, count=wake_ups(shots))
 
 
@@ -83,8 +84,11 @@ def wake_ups(shots: int) -> int:
 
 def wake(name: str, *, count: int = 1) -> None:
     """Stir the workers that are up already, and queue `count` wake-ups called `name`. Raises RedisError."""
-    # Whoever is up hears of it first; the queue is for those that have to be started.
-    runtime.redis.publish(WAKE_CHANNEL, name)
+    stir()
+    _enqueue(name, count=count)
+
+
+def _enqueue(name: str, *, count: int) -> None:
     for number in range(count):
         try:
             queue().enqueue(
@@ -102,7 +106,7 @@ def wake(name: str, *, count: int = 1) -> None:
 
 def _send(name: str, *, count: int) -> bool:
     try:
-        wake(name, count=count)
+        _enqueue(name, count=count)
         _mark_sent(name=name)
     except (RedisError, SQLAlchemyError) as error:
         # Nothing is lost: the job is written, its row stays unsent, and the sweeper tries again.

@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from imagegen.core.ids import new_id
 from imagegen.engine import attempts, claims, dispatch, fleet
 from imagegen.engine.claims import Claim
-from imagegen.extensions import db, in_app_context, runtime
+from imagegen.extensions import WORK_CHANNEL, db, in_app_context, runtime
 from imagegen.models import system_scope
 
 log = structlog.get_logger(__name__)
@@ -204,7 +204,7 @@ class Crew:
         while not self._over.is_set():
             try:
                 with runtime.redis.pubsub(ignore_subscribe_messages=True) as pubsub:
-                    pubsub.subscribe(dispatch.WAKE_CHANNEL)
+                    pubsub.subscribe(WORK_CHANNEL)
                     while not self._over.is_set():
                         if pubsub.get_message(timeout=LISTEN_SECONDS):
                             self._stirred.set()

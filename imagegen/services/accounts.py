@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import exists, func, select, update
+from sqlalchemy import bindparam, exists, func, select, update
 from sqlalchemy.orm import joinedload
 
 from imagegen.core.clock import now
@@ -124,15 +124,19 @@ def _create_user(
     return user
 
 
+# Built once: every request asks it.
+_MEMBERSHIP = (
+    select(Membership)
+    .options(joinedload(Membership.organisation))
+    .where(Membership.user_id == bindparam("person"))
+    .order_by((Membership.organisation_id == bindparam("place")).desc(), Membership.id)
+    .limit(1)
+)
+
+
 def membership_of(*, user_id: int, organisation_id: int | None) -> Membership | None:
     """Return the person's membership in the organisation; in their first one if that one is not theirs."""
-    row: Membership | None = db.session.scalar(
-        select(Membership)
-        .options(joinedload(Membership.organisation))
-        .where(Membership.user_id == user_id)
-        .order_by((Membership.organisation_id == (organisation_id or 0)).desc(), Membership.id)
-        .limit(1)
-    )
+    row: Membership | None = db.session.scalar(_MEMBERSHIP, {"person": user_id, "place": organisation_id or 0})
     return row
 
 

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from imagegen.core.errors import Conflict, StudioError
 from imagegen.core.money import Micro
 from imagegen.core.text import N_, clean
-from imagegen.extensions import db, runtime
+from imagegen.extensions import db, runtime, stir
 from imagegen.models import IdempotencyKey, Job, Outbox, Shot, UnitOfWork, writes
 from imagegen.models.columns import db_now
 from imagegen.models.states import JobStatus, ShotStatus, derive
@@ -298,6 +298,8 @@ def _begin(uow: UnitOfWork, job: Job, shots: Sequence[Shot]) -> None:
     if new:
         ledger.reserve(uow, job=job, shots=new)
         uow.add(Outbox(task=WAKE, name=f"{WAKE}-{job.public_id}"))
+        # The workers first: whoever watches hears of the job soon enough.
+        uow.after_commit(stir)
         return
     job.status = derive(job.counts, begun=False)
     job.finished_at = db_now()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.orm import joinedload
 
 from imagegen.core.clock import now
@@ -68,14 +68,18 @@ def sign_out(uow: UnitOfWork, *, secret: str, address: str = "") -> None:
     audit.record(uow, Action.SIGNED_OUT, by=by)
 
 
+# Built once: every request asks it.
+_LIVE = (
+    select(Session)
+    .options(joinedload(Session.user))
+    .join(User)
+    .where(Session.secret_hash == bindparam("hash"), Session.expires_at > bindparam("now"), User.enabled)
+)
+
+
 def session_of(secret: str) -> Session | None:
     """Return the live session with this secret, its person loaded."""
-    return db.session.scalar(
-        select(Session)
-        .options(joinedload(Session.user))
-        .join(User)
-        .where(Session.secret_hash == digest(secret), Session.expires_at > now(), User.enabled)
-    )
+    return db.session.scalar(_LIVE, {"hash": digest(secret), "now": now()})
 
 
 @writes

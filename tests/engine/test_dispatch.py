@@ -78,7 +78,7 @@ def test_a_crash_between_the_commit_and_queueing_is_mended_by_the_sweeper(
         raise KeyboardInterrupt(name)
 
     with monkeypatch.context() as patch:
-        patch.setattr(dispatch, "wake", die)
+        patch.setattr(dispatch, "_enqueue", die)
         with pytest.raises(KeyboardInterrupt):
             submit(ann)
     assert (len(unsent()), queued()) == (1, [])
