@@ -14,6 +14,7 @@ from imagegen.settings import Settings
 from tests.conftest import MakePerson, Person
 from tests.fakes.openai_server import OpenAIServer
 from tests.faults.processes import QUICK, Processes, environment_of
+from tests.faults.ready import Ready
 from tests.models.rows import Member
 from tests.running_studio import Studio
 
@@ -51,10 +52,18 @@ def ann(person: Person) -> Member:
     return Member(person.user.id, person.organisation.id)
 
 
+@pytest.fixture(scope="session")
+def ready() -> Iterator[Ready]:
+    """Workers and schedulers that need not import anything any more."""
+    ready = Ready()
+    yield ready
+    ready.close()
+
+
 @pytest.fixture
-def processes(app: Flask, settings: Settings, tmp_path: Path) -> Iterator[Processes]:
+def processes(app: Flask, settings: Settings, tmp_path: Path, ready: Ready) -> Iterator[Processes]:
     """Processes on this test's database, of which none runs yet."""
-    with Processes(settings, tmp_path) as processes:
+    with Processes(settings, tmp_path, ready) as processes:
         yield processes
         print(processes.log.read_text() if processes.log.exists() else "")
 

@@ -22,7 +22,10 @@ from sqlalchemy import select
 from imagegen.extensions import db
 from imagegen.models import Shot, system_scope
 from imagegen.settings import PROJECT_ROOT, Settings
+from tests.faults.ready import MODULES, Forked, Ready
 from tests.running_studio import eventually, plain_environment
+
+Started = subprocess.Popen[bytes] | Forked
 
 SITE = Path(__file__).parent / "site"
 QUICK: dict[str, object] = {"lease_seconds": 2, "heartbeat_seconds": 1, "sweep_seconds": 1}
@@ -61,13 +64,17 @@ class Fault:
 
 
 class Processes:
-    """Processes of one studio that a test starts one by one; a context manager that leaves none behind."""
+    """Processes of one studio that a test starts one by one; a context manager that leaves none behind.
 
-    def __init__(self, settings: Settings, folder: Path) -> None:
+    `ready` forks workers and schedulers; without it they are started anew like all others.
+    """
+
+    def __init__(self, settings: Settings, folder: Path, ready: Ready | None = None) -> None:
+        self._ready = ready
         self.log = folder / "processes.log"
         self.mark = folder / "fault"
         self._environ = plain_environment(**environment_of(settings))
-        self.started: list[subprocess.Popen[bytes]] = []
+        self.started: list[Started] = []
         """In the order of their starts; each leads a session of its own."""
 
     def __enter__(self) -> Self:
@@ -80,29 +87,29 @@ class Processes:
                     process.kill()
             started.wait()
 
-    def start(
-        self,
-        *arguments: str,
-        fault: Fault | None = None,
-    ) -> subprocess.Popen[bytes]:
+    def start(self, *arguments: str, fault: Fault | None = None) -> Started:
         """Start `python -m` with `arguments`; `fault` befalls one of the processes that come of it."""
-        with self.log.open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", *arguments],
-                cwd=PROJECT_ROOT,
-                env=self._environ | (fault.environ(self.mark) if fault else {}),
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        environ = self._environ | (fault.environ(self.mark) if fault else {})
+        if self._ready and arguments[0] in MODULES:
+            process: Started = self._ready.start(arguments[0], environ=environ, log=self.log)
+        else:
+            with self.log.open("ab") as log:
+                process = subprocess.Popen(
+                    [sys.executable, "-m", *arguments],
+                    cwd=PROJECT_ROOT,
+                    env=environ,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                )
         self.started.append(process)
         return process
 
-    def worker(self, fault: Fault | None = None) -> subprocess.Popen[bytes]:
+    def worker(self, fault: Fault | None = None) -> Started:
         """Start a worker."""
         return self.start("imagegen.worker", fault=fault)
 
-    def scheduler(self) -> subprocess.Popen[bytes]:
+    def scheduler(self) -> Started:
         """Start a scheduler."""
         return self.start("imagegen.scheduler")
 
