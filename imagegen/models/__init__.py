@@ -4,7 +4,7 @@ from imagegen.models import connection as connection
 from imagegen.models.audit import AuditEntry
 from imagegen.models.cleaning import CleaningReport
 from imagegen.models.collections import Collection, CollectionImage
-from imagegen.models.image_index import ImageIndex
+from imagegen.models.image_index import ImageEra, ImageIndex
 from imagegen.models.image_uses import ImageUse
 from imagegen.models.images import Image
 from imagegen.models.invitations import Invitation, PasswordReset
@@ -31,6 +31,7 @@ __all__ = [
     "Fallback",
     "IdempotencyKey",
     "Image",
+    "ImageEra",
     "ImageIndex",
     "ImageTag",
     "ImageUse",

@@ -9,7 +9,7 @@ index over a stored tsvector of the same trigrams: neither needs an extension th
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Dialect, ForeignKey, Index, String, Text, false
@@ -25,14 +25,17 @@ FTS_TABLE = "image_index_fts"
 
 _MARK = "~"
 _START = "^"
+_ERA = "~era"
+_ERA_SIGN = 0xF0000 + 65_000
 _PLANES = ((0xF0000, 65_000), (0x100000, 32_000), (0x108000, 32_000))
 
 
-class Terms(TypeDecorator[tuple[str, str]]):
-    """What a picture is found by, given as `(words, marks)` of `ImageIndex`, stored as each database indexes it best.
+Found = tuple[str, str, Sequence[tuple[int, int]]]
+"""`ImageIndex.words`, `ImageIndex.marks`, and the eras in which a picture came, as bits and number."""
 
-    It is only ever written and searched, never read.
-    """
+
+class Terms(TypeDecorator[Found]):
+    """What a picture is found by, stored as each database indexes it best; it is only ever written and searched."""
 
     impl = Text
     cache_ok = True
@@ -41,14 +44,15 @@ class Terms(TypeDecorator[tuple[str, str]]):
         """Return the type in the database."""
         return dialect.type_descriptor(TSVECTOR() if dialect.name == "postgresql" else Text())
 
-    def process_bind_param(self, value: tuple[str, str] | None, dialect: Dialect) -> str | None:
+    def process_bind_param(self, value: Found | None, dialect: Dialect) -> str | None:
         """Return the terms in the database's own form."""
         if value is None:
             return None
-        words, marks = value
+        words, marks, eras = value
         if dialect.name == "postgresql":
-            return " ".join(quoted(term) for term in sorted({*_parts(words), *(mark_term(m) for m in marks.split())}))
-        return "".join(mark_trigram(mark) for mark in marks.split())
+            terms = {*_parts(words), *map(mark_term, marks.split()), *(f"{_ERA}{bits}:{n}" for bits, n in eras)}
+            return " ".join(quoted(term) for term in sorted(terms))
+        return "".join([*map(mark_trigram, marks.split()), *(era_trigram(bits, number) for bits, number in eras)])
 
 
 class ImageIndex(OrganisationOwned, Model):
@@ -63,6 +67,8 @@ class ImageIndex(OrganisationOwned, Model):
         Index("ix_image_index_newest", "organisation_id", "trashed", "image_id"),
         Index("ix_image_index_most_used", "organisation_id", "trashed", "usage_count", "image_id"),
         Index("ix_image_index_name", "organisation_id", "trashed", "name", "image_id"),
+        Index("ix_image_index_kind_most_used", "organisation_id", "trashed", "kind", "usage_count", "image_id"),
+        Index("ix_image_index_kind_name", "organisation_id", "trashed", "kind", "name", "image_id"),
     )
 
     image_id: Mapped[int] = mapped_column(
@@ -70,10 +76,25 @@ class ImageIndex(OrganisationOwned, Model):
     )
     trashed: Mapped[bool] = mapped_column(default=False, server_default=false())
     usage_count: Mapped[int] = mapped_column(default=0, server_default="0")
+    kind: Mapped[str] = mapped_column(String(16), server_default="")
     name: Mapped[str] = mapped_column(String(300))
     words: Mapped[str] = mapped_column(Text)
     marks: Mapped[str] = mapped_column(Text)
-    terms: Mapped[tuple[str, str]] = mapped_column(Terms)
+    terms: Mapped[Found] = mapped_column(Terms)
+
+
+class ImageEra(Model):
+    """On which days the pictures of an era came, of all organisations: between these, or on fewer.
+
+    A search for days looks only where they can be. An era is here `services.library.marks.PLOT` ids; days are
+    written as 2026-11-21.
+    """
+
+    __tablename__ = "image_eras"
+
+    era: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
+    first_day: Mapped[str] = mapped_column(String(10))
+    last_day: Mapped[str] = mapped_column(String(10))
 
 
 def mark_trigram(mark: str) -> str:
@@ -88,6 +109,23 @@ def mark_trigram(mark: str) -> str:
         number, rest = divmod(number, count)
         letters.append(chr(first + rest))
     return "".join(letters)
+
+
+def era_trigram(bits: int, number: int) -> str:
+    """Return the three characters that stand for an era; no mark has such a first one."""
+    (_, _), (second, count), (third, _) = _PLANES
+    return chr(_ERA_SIGN + bits) + chr(second + number // count) + chr(third + number % count)
+
+
+def era_trigram_sql(bits: str, number: str) -> str:
+    """Return SQLite's expression for `era_trigram` of two expressions."""
+    (_, _), (second, count), (third, _) = _PLANES
+    return f"char({_ERA_SIGN} + {bits}, {second} + {number} / {count}, {third} + {number} % {count})"
+
+
+def era_term_sql(bits: str, number: str) -> str:
+    """Return PostgreSQL's expression for the operand of a tsquery that stands for an era."""
+    return f"quote_literal(concat('{_ERA}', {bits}, '\\:', {number}))"
 
 
 def mark_term(mark: str) -> str:

@@ -13,6 +13,7 @@ from imagegen.core.text import N_
 from imagegen.models.users import THEMES
 from imagegen.services import accounts, jobs
 from imagegen.web import budget_words, contexts
+from imagegen.web.addresses import address
 from imagegen.web.language import said
 
 ROLE_NAMES: dict[str, str] = {
@@ -27,6 +28,7 @@ ROLE_NAMES: dict[str, str] = {
 def init_app(app: Flask) -> None:
     """Give every page its frame, and templates a few filters."""
     app.context_processor(_frame)
+    app.jinja_env.globals["address"] = address
     app.jinja_env.filters.update(
         ago=contexts.ago,
         price=contexts.price,

@@ -16,6 +16,7 @@ from sqlalchemy import select, update
 from imagegen.extensions import db, runtime
 from imagegen.models import Image, Organisation, organisation_scope, unit_of_work
 from imagegen.services import library
+from imagegen.services.library import eras, finding, marks
 from imagegen.storage import keys
 from tests.conftest import MakePerson, Person
 from tests.web.browsers import Page
@@ -66,6 +67,29 @@ def test_the_grid_goes_on_within_a_day_without_saying_it_again(ann: Person) -> N
 
 def more_href(page: Page) -> str:
     return next(link["href"] for link in page.all("a") if "cursor=" in link.attributes.get("href", ""))
+
+
+@pytest.mark.parametrize(("q", "there"), [("fog", 1), ("zebra", 0)])
+def test_a_search_that_takes_long_goes_on_by_itself_and_says_at_the_end_that_there_was_nothing(
+    ann: Person, monkeypatch: pytest.MonkeyPatch, q: str, there: int
+) -> None:
+    monkeypatch.setattr(eras, "PATIENCE", 0.0)
+    monkeypatch.setattr(marks, "ERAS", (0, 1))
+    monkeypatch.setattr(finding, "WALK", 1)
+    make_job(ann, prompt="fog")
+    for _ in range(3):
+        make_job(ann, prompt="dusk")
+
+    for address in ("/library", "/library/picker/pictures"):
+        page = Page(ann.client.get(f"{address}?q={q}").text)
+        found, steps, nothing = len(page.all("img", class_="thumb__picture")), 0, "Nothing found" in page.text
+        while more := page.all("li", class_="grid__more"):
+            assert not nothing
+            page = Page(ann.client.get(more[0]["hx-get"], headers=PARTIAL).text)
+            found, steps = found + len(page.all("img", class_="thumb__picture")), steps + 1
+            nothing = "Nothing found" in page.text
+        assert (found, nothing) == (there, not there)
+        assert steps > 1
 
 
 def test_a_filter_stays_while_the_grid_goes_on(ann: Person) -> None:

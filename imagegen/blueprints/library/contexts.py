@@ -27,8 +27,12 @@ NARROWEST, WIDEST = 2, 8
 """How wide a tile is, in quarters of its height: what is flatter or taller than that is shown cut."""
 
 
-def grid(page: Page, wish: Wish, *, after: date | None) -> Context:
-    """Return a page of pictures, in groups by day where the order is by time; `after` is the day that goes on."""
+def grid(page: Page, wish: Wish, *, after: date | None, alone: bool = True) -> Context:
+    """Return a page of pictures, in groups by day where the order is by time.
+
+    `after` is the day that goes on, `alone` that the pages before, if any, had no pictures: then it says why there
+    are none. A page of a search may be empty, and others come behind it.
+    """
     narrowed = forms.address_of(wish)
     groups = []
     for day, rows in groupby(page.items, key=lambda row: _group(row, wish)):
@@ -40,18 +44,22 @@ def grid(page: Page, wish: Wish, *, after: date | None) -> Context:
                 "images": [tile(row, wish) for row in rows],
             }
         )
-    last = groups[-1]["day"] or None if groups else None
+    last = groups[-1]["day"] or None if groups else after
     more = {"cursor": page.next_cursor, **narrowed}
+    nothing = alone and not page.items
     return {
         "groups": groups,
-        "next_url": url_for("library.grid", **more, day=last) if page.next_cursor else None,
+        "next_url": url_for("library.grid", **more, day=last, alone=1 if nothing else None)
+        if page.next_cursor
+        else None,
         "next_href": url_for("library.index", **more) if page.next_cursor else None,
+        "say": tile_words(),
         "live": wish.sort == "newest" and not wish.trashed,
         "narrowed": bool(_narrowed(wish)),
         "trashed": wish.trashed,
         "days_in_trash": KEPT_IN_TRASH.days,
         "collection": wish.collection,
-        "empty": None if page.items else _why_empty(wish),
+        "empty": _why_empty(wish) if nothing and not page.next_cursor else None,
         "may_change": readers.may(Right.ORGANISE),
         "may_upload": readers.may(Right.CREATE),
     }
@@ -82,6 +90,17 @@ def _why_empty(wish: Wish) -> str:
 def tiles(rows: Iterable[Any]) -> list[Context]:
     """Return pictures for a grid without days."""
     return [tile(row, Wish()) for row in rows]
+
+
+def tile_words() -> Context:
+    """Return what all tiles say, made once for all of them: `mark` stands where each has its own words."""
+    mark = "\ue000"
+    return {
+        "mark": mark,
+        "open": gettext("Open: %(words)s", words=mark),
+        "select": gettext("Select: %(words)s", words=mark),
+        "star": gettext("Star"),
+    }
 
 
 def tile(row: Any, wish: Wish) -> Context:

@@ -51,7 +51,8 @@ def grid() -> ResponseReturnValue:
     """Draw the next pictures."""
     wish = forms.wish(request.args)
     listed = library.list_images(wish, cursor=request.args.get("cursor"))
-    return render_template("library/_grid.html", grid=contexts.grid(listed, wish, after=_day()))
+    pictures = contexts.grid(listed, wish, after=_day(), alone="alone" in request.args)
+    return render_template("library/_grid.html", grid=pictures, further=True)
 
 
 def _day() -> date | None:
@@ -89,4 +90,10 @@ def stack(image_id: str) -> ResponseReturnValue:
     image = library.get_image(image_id)
     rows = library.siblings(image) or [image]
     others = [row for row in rows if row.public_id != image_id] if wants_partial() else rows
-    return render("library/stack.html", "library/_tiles.html", images=contexts.tiles(others), of_stack=image_id)
+    return render(
+        "library/stack.html",
+        "library/_tiles.html",
+        images=contexts.tiles(others),
+        say=contexts.tile_words(),
+        of_stack=image_id,
+    )

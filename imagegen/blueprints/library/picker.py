@@ -36,7 +36,10 @@ def picker() -> ResponseReturnValue:
 def picker_pictures() -> ResponseReturnValue:
     """Draw the pictures that the dialog's search finds, or those that come next."""
     wish = forms.wish(request.args)
-    return render_template("library/_picker_pictures.html", picker=_pictures(wish, request.args.get("cursor")))
+    return render_template(
+        "library/_picker_pictures.html",
+        picker=_pictures(wish, request.args.get("cursor"), alone="alone" in request.args),
+    )
 
 
 @blueprint.get("/picker/<image_id>")
@@ -55,15 +58,16 @@ def picked(image_id: str) -> ResponseReturnValue:
     )
 
 
-def _pictures(wish: Wish, cursor: str | None) -> Context:
+def _pictures(wish: Wish, cursor: str | None, *, alone: bool = False) -> Context:
     listed = library.list_images(wish, cursor=cursor, columns=_COLUMNS)
-    more = forms.address_of(wish, cursor=listed.next_cursor)
+    nothing = not listed.items and (alone or cursor is None)
+    more = forms.address_of(wish, cursor=listed.next_cursor, alone="1" if nothing else None)
     return {
         "images": [
             contexts.tile(row, wish) | {"usage": _usage(row), "near": bool(row.near_id)} for row in listed.items
         ],
         "next_url": url_for("library.picker_pictures", **more) if listed.next_cursor else None,
-        "empty": not listed.items and cursor is None,
+        "empty": nothing and not listed.next_cursor,
     }
 
 

@@ -30,7 +30,13 @@ def alike(image_id: str) -> ResponseReturnValue:
     """Show the pictures that look like one."""
     image = library.get_image(image_id)
     images = contexts.tiles(library.near_duplicates(image))
-    return render("library/alike.html", "library/_alike.html", image=contexts.image(image), images=images)
+    return render(
+        "library/alike.html",
+        "library/_alike.html",
+        image=contexts.image(image),
+        images=images,
+        say=contexts.tile_words(),
+    )
 
 
 @blueprint.post("/<image_id>/star")

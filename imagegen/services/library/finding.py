@@ -6,13 +6,15 @@ beforehand which it is, and planners guess wrongly, so the query does both, one 
 and looks up what lies behind them only if the page is not full by then (a UNION ALL under a LIMIT goes no further
 than it must).
 
-FTS5 keeps its lists in the order of ids and stops by itself, so on SQLite the newest and oldest need no walk. GIN has
-no order: there the looking up goes from era to era (`marks.era`), and stops with the one that fills the page.
+In the order of ids the looking up goes window by window (`eras`). FTS5 keeps its lists in that order, so on SQLite
+the newest and oldest need no walk. In other orders what is looked up is sorted; the pictures of one kind, which are
+many and named alike, have walks of their own.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from sqlalchemy import (
@@ -23,6 +25,7 @@ from sqlalchemy import (
     and_,
     cast,
     column,
+    false,
     func,
     literal,
     literal_column,
@@ -34,14 +37,17 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import TSQUERY
 
-from imagegen.models import ImageIndex
+from imagegen.models import ImageEra, ImageIndex
 from imagegen.models.image_index import FTS_TABLE, mark_term, mark_trigram, quoted
 from imagegen.services.library import marks
+from imagegen.services.library.eras import Look, look
 from imagegen.services.library.paging import decode_cursor, decode_keyed_cursor, encode_cursor, encode_keyed_cursor
 from imagegen.services.library.wishes import Wish
 
-WALK = 3_000
-_FEW_DAYS = 16
+WALK = 1_000
+_FEW_MARKS = 3
+
+_KIND = marks.mark("kind", "")
 
 # A bare table: aliases and subqueries of a mapped one take as long to build as the query takes to run.
 _rows = table(ImageIndex.__tablename__, *(column(each.name, each.type) for each in ImageIndex.__table__.columns))
@@ -121,6 +127,12 @@ class Search:
         """Whether not everything fits."""
         return bool(self.wish.marks or self.wish.typed or self.wish.days is not None)
 
+    @property
+    def kind(self) -> str | None:
+        """The only kind of picture that fits, if there is one."""
+        kinds = (mark for mark in self.wish.marks if mark.startswith(_KIND))
+        return next((mark.removeprefix(_KIND) for mark in kinds), None)
+
     def all_rows(self, rows: Any) -> ColumnElement[bool]:
         """Return the condition that a row is of the organisation's library, or of its trash."""
         return and_(rows.c.organisation_id == self.organisation_id, rows.c.trashed == self.wish.trashed)
@@ -143,48 +155,73 @@ class Search:
         """The mark that all rows of the list have."""
         return marks.place(self.organisation_id, trashed=self.wish.trashed)
 
-    def fts_query(self) -> str:
-        """Return the conditions in FTS5's language, rare ones and common ones alike."""
+    def query(self) -> str:
+        """Return the conditions in the inverted index's language; it may find a little more than `fits`.
+
+        Days are left to the row where they need more than a few marks.
+        """
+        days = marks.months_around(*self.wish.days) if self.wish.days is not None else []
+        days = days if len(days) <= _FEW_MARKS else []
+        return self._fts_query(days) if self.dialect == "sqlite" else self._ts_query(days)
+
+    def _fts_query(self, days: list[str]) -> str:
         parts = [_trigram(mark) for mark in (self.place, *self.wish.marks)]
         parts += [piece.phrase for piece in self.wish.typed]
-        if self.wish.days is not None:
-            days = marks.dates_between(*self.wish.days) or ["never"]
-            parts.append("(" + " OR ".join(map(_trigram, days)) + ")")
-        return " AND ".join(parts)
+        return " AND ".join(parts + ([f"({' OR '.join(map(_trigram, days))})"] if days else []))
 
-    def ts_query(self) -> str:
-        """Return the conditions in the language of tsquery; it may find a little more than `fits`."""
+    def _ts_query(self, days: list[str]) -> str:
         parts = [_lexeme(mark) for mark in (self.place, *self.wish.marks)]
         parts += [lexeme for piece in self.wish.typed for lexeme in piece.lexemes]
-        if self.wish.days is not None:
-            first, last = self.wish.days
-            few = (last - first).days < _FEW_DAYS
-            days = (marks.dates_between if few else marks.months_around)(first, last) or ["never"]
-            parts.append("(" + " | ".join(map(_lexeme, days)) + ")")
-        return " & ".join(parts)
+        return " & ".join(parts + ([f"({' | '.join(map(_lexeme, days))})"] if days else []))
+
+    def look(self, *, descending: bool, after: int | None, walked: int = 0) -> Look:
+        """Return what to look for in the windows of ids."""
+        words = tuple(piece.text for piece in self.wish.typed)
+        return Look(
+            self.organisation_id,
+            self.wish.trashed,
+            descending,
+            self.query(),
+            words=words,
+            days=self.wish.days,
+            after=after,
+            walked=walked,
+        )
 
 
 def page(search: Search, *, cursor: str | None, limit: int) -> Subquery:
-    """Return up to `limit` rows that fit: `image_id`, and the sort's key if it has one; in no promised order."""
-    after = search.order.read(cursor)
+    """Return up to `limit` rows that fit: `image_id`, and the sort's key if it has one; in no promised order.
+
+    Where it looks from window to window it also has `position` and `late`, as in `eras.COLUMNS`, and is in order.
+    """
+    order = search.order
+    after = order.read(cursor)
     if not search.narrowed:
         return _walked(search, after, limit, "page")
-    if search.dialect == "sqlite" and search.order.key is None:
-        return _streamed(search, after, limit).subquery("page")
-    return _both_ways(search, after, limit)
+    if order.key is not None:
+        return _both_ways(search, after, limit)
+    last = after[0] if after is not None else None
+    if search.dialect == "sqlite":
+        return look(search.look(descending=order.descending, after=last), dialect="sqlite")
+    near = _walked(search, after, WALK, "near")
+    walked = select(near.c.image_id, near.c.image_id.label("position"), false().label("late")).where(
+        search.fits(near)
+    )
+    far = look(search.look(descending=order.descending, after=last, walked=WALK), dialect=search.dialect)
+    both = union_all(walked, select(far.c.image_id, far.c.position, far.c.late)).limit(limit).subquery("both")
+    return select(both).subquery("page")
 
 
 def counted(search: Search, *, most: int) -> Select[Any]:
     """Return the query for how many rows fit, counting no further than `most`."""
     if not search.narrowed:
-        found: Subquery = _walked(search, None, most, "found")
-    elif search.dialect == "sqlite":
-        found = _streamed(search, None, most).subquery("found")
-    else:
-        newest = select((func.max(_rows.c.image_id) + 1).label("image_id")).where(search.all_rows(_rows))
-        found = _era_by_era(search, newest.subquery("last"), ORDERS["newest"], most)
-        found = select(found.c.image_id).limit(most).subquery("found")
+        return select(func.count()).select_from(_walked(search, None, most, "found"))
+    looked = look(search.look(descending=True, after=None), dialect=search.dialect, patience=_PATIENT)
+    found = select(looked.c.image_id).where(looked.c.image_id.is_not(None)).limit(most).subquery("found")
     return select(func.count()).select_from(found)
+
+
+_PATIENT = 60.0
 
 
 def _walked(search: Search, after: Cursor | None, limit: int, name: str, *, skip: int = 0) -> Subquery:
@@ -192,24 +229,28 @@ def _walked(search: Search, after: Cursor | None, limit: int, name: str, *, skip
     order = search.order
     query = select(*order.columns(rows), rows.c.words, rows.c.marks)
     query = query.where(search.all_rows(rows), order.after(rows, after)).order_by(*order.by(rows))
+    if order.key is not None and search.kind is not None:
+        query = query.where(rows.c.kind == search.kind)
+    if order.key is None and search.wish.days is not None:
+        query = query.where(_within_eras(rows, *search.wish.days))
     return query.limit(limit).offset(skip or None).subquery(name)
 
 
-def _streamed(search: Search, after: Cursor | None, limit: int) -> Select[Any]:
-    """Return what FTS5 finds, in its own order: that of the ids."""
-    order = search.order
-    query = select(_fts.c.rowid.label("image_id")).where(_matches(search.fts_query()))
-    if after is not None:
-        query = query.where(order.behind([_fts.c.rowid], list(after)))
-    return query.order_by(_fts.c.rowid.desc() if order.descending else _fts.c.rowid).limit(limit)
+def _within_eras(rows: Any, first: date, last: date) -> ColumnElement[bool]:
+    """Return the condition that a row is of an era, or between eras, in which pictures of these days came."""
+    eras = ImageEra.__table__
+    of_days = and_(eras.c.last_day >= first.isoformat(), eras.c.first_day <= last.isoformat())
+    least = select(func.min(eras.c.era) * marks.PLOT).where(of_days).scalar_subquery()
+    most = select(func.max(eras.c.era) * marks.PLOT + marks.PLOT - 1).where(of_days).scalar_subquery()
+    found: ColumnElement[bool] = rows.c.image_id.between(least, most)
+    return found
 
 
 def _both_ways(search: Search, after: Cursor | None, limit: int) -> Subquery:
     order = search.order
     near = _walked(search, after, WALK, "near")
     # The last row of the walk; none where the walk came to the end, and so nothing behind it.
-    last = _walked(search, after, 1, "last", skip=WALK - 1)
-    far = _era_by_era(search, last, order, limit) if order.key is None else _looked_up(search, last, limit)
+    far = _looked_up(search, _walked(search, after, 1, "last", skip=WALK - 1), limit)
     walked = select(*order.columns(near)).where(search.fits(near))
     return select(union_all(walked, select(*order.columns(far))).limit(limit).subquery("both")).subquery("page")
 
@@ -222,31 +263,13 @@ def _looked_up(search: Search, last: Subquery, limit: int) -> Subquery:
     keys = [func.coalesce(each, each) for each in order.columns(rows)]
     found = select(*order.columns(rows))
     if search.dialect == "sqlite":
-        found = found.join(_fts, _fts.c.rowid == rows.c.image_id).where(_matches(search.fts_query()))
+        found = found.join(_fts, _fts.c.rowid == rows.c.image_id).where(_matches(search.query()))
     else:
-        found = _found_by(found, rows, search.ts_query()).where(search.says(rows))
-    found = found.where(order.behind(keys, [select(each).scalar_subquery() for each in order.columns(last)]))
+        found = _found_by(found, rows, search.query())
+    found = found.where(
+        search.says(rows), order.behind(keys, [select(each).scalar_subquery() for each in order.columns(last)])
+    )
     return found.order_by(*(key.desc() if order.descending else key for key in keys)).limit(limit).subquery("far")
-
-
-def _era_by_era(search: Search, last: Subquery, order: Order, limit: int) -> Subquery:
-    """Return what fits behind the row `last`, era by era, by GIN."""
-    rows, ends = _rows.alias(), _rows.alias()
-    furthest = func.min(ends.c.image_id) if order.descending else func.max(ends.c.image_id)
-    to = select(furthest).where(search.all_rows(ends)).scalar_subquery()
-    series = func.generate_series(_era(last.c.image_id), _era(to), -1 if order.descending else 1)
-    eras = series.table_valued("number", name="eras").render_derived()
-    mark = func.concat(search.ts_query(), f" & '{mark_term(marks.ERA_MARK)}:", eras.c.number, "'")
-    unsorted = rows.c.image_id + 0  # an expression: this order is not for the sort's index to give
-    in_era = select(rows.c.image_id).where(_finds(rows, mark), search.says(rows))
-    in_era = in_era.where(order.behind([unsorted], [last.c.image_id]))
-    in_era = in_era.order_by(unsorted.desc() if order.descending else unsorted).limit(limit)
-    found = in_era.correlate(last, eras).lateral("in_era")
-    return select(found.c.image_id).select_from(last.join(eras, true()).join(found, true())).subquery("far")
-
-
-def _era(image_id: Any) -> ColumnElement[int]:
-    return cast(image_id // marks.ERA, Integer)
 
 
 def _matches(query: str) -> ColumnElement[bool]:

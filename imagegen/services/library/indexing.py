@@ -6,7 +6,7 @@ Rows that go through the unit of work are seen by `_follow`; a verb that writes 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from functools import cache
@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Insert, Select, Table, bindparam, event, inse
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, UOWTransaction
 
-from imagegen.models import Collection, CollectionImage, Image, ImageIndex, ImageTag, Tag, UnitOfWork, User
+from imagegen.models import Collection, CollectionImage, Image, ImageEra, ImageIndex, ImageTag, Tag, UnitOfWork, User
 from imagegen.models.image_index import FTS_TABLE
 from imagegen.models.triggers import install
 from imagegen.services.library import marks
@@ -27,6 +27,12 @@ LONGEST_NAME = 80
 """Characters by which pictures are put in the order of their names."""
 
 _GIN = "ix_image_index_terms"
+_WIDEN = (
+    "INSERT INTO image_eras (era, first_day, last_day) VALUES (:of, :first, :last) ON CONFLICT (era) DO UPDATE SET "
+    "first_day = CASE WHEN excluded.first_day < image_eras.first_day THEN excluded.first_day "
+    "ELSE image_eras.first_day END, last_day = CASE WHEN excluded.last_day > image_eras.last_day "
+    "THEN excluded.last_day ELSE image_eras.last_day END"
+)
 
 
 def _table(model: Any) -> Table:
@@ -35,11 +41,15 @@ def _table(model: Any) -> Table:
     return table
 
 
-_images, _users, _index = _table(Image), _table(User), _table(ImageIndex)
+_images, _users, _index, _eras = _table(Image), _table(User), _table(ImageIndex), _table(ImageEra)
 _tags, _image_tags = _table(Tag), _table(ImageTag)
 _collections, _collection_images = _table(Collection), _table(CollectionImage)
 
 _PERSONS = select(_users.c.id, _users.c.public_id).where(_users.c.id.in_(bindparam("ids", expanding=True)))
+
+_KNOWN = select(_eras.c.era).where(
+    _eras.c.era == bindparam("of"), _eras.c.first_day <= bindparam("first"), _eras.c.last_day >= bindparam("last")
+)
 
 _FACTS = [
     "id",
@@ -108,10 +118,11 @@ def entry(row: Any, *, person: str, tags: Sequence[str] = (), collections: Seque
         "organisation_id": row.organisation_id,
         "trashed": row.deleted_at is not None,
         "usage_count": row.usage_count,
+        "kind": row.kind,
         "name": fold(row.filename)[:LONGEST_NAME],
         "words": words,
         "marks": all_marks,
-        "terms": (words, all_marks),
+        "terms": (words, all_marks, marks.eras(row.id)),
     }
 
 
@@ -132,6 +143,18 @@ def _write(connection: Connection, image_ids: Sequence[int], *, fresh: AbstractS
         found = entries(connection, image_ids[at : at + BATCH])
         if found:
             connection.execute(upsert, found)
+            widen_eras(connection, found)
+
+
+def widen_eras(connection: Connection, found: Iterable[Mapping[str, Any]]) -> None:
+    """Let the eras of these index rows know their days; seldom is there one that does not."""
+    days: dict[int, list[str]] = defaultdict(list)
+    for each in found:
+        days[each["image_id"] // marks.PLOT].append(marks.day_of(each["marks"]))
+    wanted = [{"of": era, "first": min(each), "last": max(each)} for era, each in sorted(days.items())]
+    rows = [each for each in wanted if connection.scalar(_KNOWN, each) is None]
+    if rows:
+        connection.execute(text(_WIDEN), rows)
 
 
 @cache
@@ -145,7 +168,9 @@ def _write_bare(connection: Connection, images: Sequence[Image]) -> None:
     """Write the index rows of pictures that have just come in, without a tag and in no collection."""
     ids = {image.user_id for image in images}
     persons = dict(connection.execute(_PERSONS, {"ids": sorted(ids)}).all())
-    connection.execute(insert(_index), [entry(image, person=persons[image.user_id]) for image in images])
+    found = [entry(image, person=persons[image.user_id]) for image in images]
+    connection.execute(insert(_index), found)
+    widen_eras(connection, found)
 
 
 def _hold(connection: Connection, image_ids: Sequence[int]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,8 +11,8 @@ from sqlalchemy import Select, select
 from imagegen.extensions import db
 from imagegen.models import Image
 from imagegen.models.scope import ScopeMissing, current_organisation
-from imagegen.services.library import finding
-from imagegen.services.library.paging import PAGE, Page
+from imagegen.services.library import eras, finding
+from imagegen.services.library.paging import PAGE, Page, encode_cursor
 from imagegen.services.library.wishes import Wish
 
 MOST_COUNTED = 10_001
@@ -49,13 +50,28 @@ def list_images(
 ) -> Page:
     """Return a page of the organisation's pictures: one query on an index, whatever the wish and however deep.
 
-    `cursor` is that of the page before, of a wish in the same order. Raises StudioError with the field `cursor`.
+    What is hard to find may come on several pages: one that is not full, or even empty, is the last only if it has
+    no cursor. `cursor` is that of the page before, of a wish in the same order. Raises StudioError with the field
+    `cursor`.
     """
     search = _search(wish or Wish())
-    rows: Sequence[Any] = db.session.execute(page_query(search, cursor=cursor, limit=limit, columns=columns)).all()
-    more = len(rows) > limit
-    rows = rows[:limit]
-    return Page(rows, search.order.write(rows[-1]) if more else None)
+    query = page_query(search, cursor=cursor, limit=limit, columns=columns)
+    # SQLite goes on looking only as far as somebody reads.
+    options = {"yield_per": 1} if search.dialect == "sqlite" and "position" in query.selected_columns else {}
+    rows: list[Any] = []
+    stopped: int | None = None
+    with db.session.execute(query, execution_options=options) as found:
+        # Work, not time: on a busy machine pages would be the shorter, and so the more.
+        until = time.thread_time() + eras.PATIENCE
+        while len(rows) <= limit and (row := found.fetchone()) is not None:
+            if row.image_id is not None:
+                rows.append(row)
+            elif row.late or time.thread_time() >= until:
+                stopped = row.position
+                break
+    if len(rows) > limit:
+        return Page(rows[:limit], search.order.write(rows[limit - 1]))
+    return Page(rows, None if stopped is None else encode_cursor(stopped))
 
 
 def page_query(search: finding.Search, *, cursor: str | None, limit: int, columns: Sequence[Any]) -> Select[Any]:
@@ -63,7 +79,16 @@ def page_query(search: finding.Search, *, cursor: str | None, limit: int, column
     order = search.order
     ids = finding.page(search, cursor=cursor, limit=limit + 1)
     keys = [ids.c[order.key].label("sort_key")] if order.key else []
-    return select(*columns, *keys).join(ids, ids.c.image_id == Image.id).order_by(*order.by(ids))
+    if "position" not in ids.c:
+        query = select(*columns, *keys, ids.c.image_id).join(ids, ids.c.image_id == Image.id)
+        return query.order_by(*order.by(ids))
+    # Between the windows come rows without a picture. SQLite must not sort: it would read all of them before.
+    query = select(*columns, ids.c.image_id, ids.c.position, ids.c.late).select_from(ids)
+    query = query.outerjoin(Image, Image.id == ids.c.image_id)
+    if search.dialect == "sqlite":
+        return query
+    position = ids.c.position.desc() if order.descending else ids.c.position
+    return query.order_by(position, ids.c.late)
 
 
 def count_images(wish: Wish | None = None, *, most: int = MOST_COUNTED) -> int:

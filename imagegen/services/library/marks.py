@@ -10,9 +10,11 @@ from typing import Any
 from imagegen.services.library.palette import colours_of
 
 ORIENTATIONS = ("portrait", "landscape", "square")
-ERA_MARK = "era"
-ERA = 65_536
-"""How many ids make an era: PostgreSQL's index has no order, so a search goes back in time era by era."""
+ERAS = (14, 16, 18, 20)
+"""How many bits of an id do not tell the pictures of an era apart: a search goes by eras of rising size."""
+
+PLOT = 4_096
+"""Ids whose days `ImageEra` knows."""
 
 DAY_AT = (len(" day:") + 1, len("2026-11-21"))
 """Where the day stands in `ImageIndex.marks`: its first character, counted from 1, and how many it has."""
@@ -33,9 +35,9 @@ def place(organisation_id: int, *, trashed: bool) -> str:
     return mark("bin" if trashed else "in", organisation_id)
 
 
-def era(image_id: int) -> str:
-    """Return the mark of the era in which a picture came."""
-    return mark(ERA_MARK, image_id // ERA)
+def eras(image_id: int) -> list[tuple[int, int]]:
+    """Return the eras in which a picture came, each as its bits and its number."""
+    return [(bits, image_id >> bits) for bits in ERAS]
 
 
 def orientation(width: int, height: int) -> str:
@@ -49,7 +51,6 @@ def facets(row: Any, *, person: str, tags: Iterable[str], collections: Iterable[
     """Yield all marks of a picture: `row` has the columns of `Image`; people and collections go by public id."""
     yield from _dates(row.created_at.date())  # first of all: `DAY_AT` says where a row's day stands
     yield place(row.organisation_id, trashed=row.deleted_at is not None)
-    yield era(row.id)
     yield mark("kind", row.kind)
     yield mark("by", person)
     yield mark("shape", orientation(row.width, row.height))
@@ -68,6 +69,12 @@ def facets(row: Any, *, person: str, tags: Iterable[str], collections: Iterable[
     yield from (mark("tag", key) for key in tags)
     yield from (mark("set", name) for name in collections)
     yield from bands(row.phash)
+
+
+def day_of(all_marks: str) -> str:
+    """Return the day in `ImageIndex.marks`."""
+    start = DAY_AT[0] - 1
+    return all_marks[start : start + DAY_AT[1]]
 
 
 def _dates(day: date) -> tuple[str, str, str]:

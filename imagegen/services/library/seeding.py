@@ -200,6 +200,7 @@ class _Rows:
             for tags, collections in (self._keys[row["id"]],)
         ]
         connection.execute(insert(_table(ImageIndex)), entries)
+        indexing.widen_eras(connection, entries)
 
     def _image(self, rng: random.Random, number: int) -> dict[str, Any]:
         real = self._of - number <= len(self._drawings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import date
+from functools import cached_property
 from typing import Any, Self
 
 from imagegen.core.errors import StudioError
@@ -107,18 +108,18 @@ class Wish:
         """Whether it is about the trash."""
         return self.filter == "trash"
 
-    @property
+    @cached_property
     def typed(self) -> tuple[Typed, ...]:
         """What was typed, piece by piece."""
         return typed(self.q)
 
-    @property
+    @cached_property
     def stacked(self) -> bool:
         """Whether one picture stands for the others of its job."""
         others = set(self.to_mapping()) - {"stack", "sort"} - _OF_WHOLE_JOBS
         return self.stack and others <= {"filter"} and self.filter in ("all", "ai_generated")
 
-    @property
+    @cached_property
     def marks(self) -> list[str]:
         """The marks that a picture must have, all of them."""
         return list(self._marks())

@@ -58,9 +58,10 @@ ORDERS: dict[str, Callable[[Image], Any]] = {
 
 @pytest.fixture(params=[1, 7, 2_000], ids=lambda walk: f"walk of {walk}")
 def pictures(request: pytest.FixtureRequest, ann: Member, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Image]]:
-    """Sixty pictures among others, found after walking over few rows or over all; an era is eight ids."""
+    """Sixty pictures among others, found after walking over few rows or over all; an era is eight ids or more."""
     monkeypatch.setattr(finding, "WALK", request.param)
-    monkeypatch.setattr(marks, "ERA", 8)
+    monkeypatch.setattr(marks, "ERAS", (3, 4, 5))
+    monkeypatch.setattr(marks, "PLOT", 4)
     bob, rng, made = add_member("bob", "Two"), random.Random(7), []
     with system_scope(), unit_of_work() as uow:
         for number in range(90):

@@ -1,0 +1,181 @@
+"""Looking through the ids of a library, from the newest down or from the oldest up, window by window.
+
+Each window is an intersection of sorted lists in the inverted index, and grows with the way that lies behind: what is
+rare costs some twenty windows however many pictures there are, and what comes often ends in the first. A search for
+words that are common, but hardly ever meet, reads much and finds little. Between two windows somebody therefore looks
+at the clock: past `PATIENCE` the page ends with what it has, and the next one goes on behind the last window.
+
+SQLite yields row after row, so there whoever reads them looks at the clock, at the marker behind each window.
+PostgreSQL answers at once, and so looks itself; its windows are marks in the index, for GIN knows no order.
+"""
+
+# ruff: noqa: S608 - the statements are made of constants and names; whatever people type is a parameter
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Boolean, Subquery, column, text
+
+from imagegen.models.columns import BigId
+from imagegen.models.image_index import FTS_TABLE, era_term_sql, era_trigram_sql, mark_trigram
+from imagegen.services.library import marks
+
+PATIENCE = 0.006
+"""Seconds after which no further window is begun."""
+
+_BRANCHES = 14
+_FURTHEST = 2**62
+
+COLUMNS = (column("image_id", BigId), column("position", BigId), column("late", Boolean))
+"""`image_id` is null in a marker; `position` is the last id looked at, `late` that no window comes behind it."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What is looked for and where: `query` in the database's own language, `words` that a row's text has to hold.
+
+    `after` is the id behind which to begin, `walked` how many rows behind it are known already.
+    """
+
+    organisation_id: int
+    trashed: bool
+    descending: bool
+    query: str
+    words: tuple[str, ...] = ()
+    days: tuple[date, date] | None = None
+    after: int | None = None
+    walked: int = 0
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the parameters that all statements have."""
+        found: dict[str, Any] = {
+            "organisation_id": self.organisation_id,
+            "trashed": self.trashed,
+            "query": self.query,
+            "after": self.after if self.after is not None else _FURTHEST if self.descending else -1,
+        }
+        if self.days is not None:
+            found |= {"since": self.days[0].isoformat(), "until": self.days[1].isoformat()}
+        return found
+
+
+def look(wanted: Look, *, dialect: str, patience: float | None = None) -> Subquery:
+    """Return rows of `COLUMNS` in the order of ids; the first window is looked through whatever the clock says."""
+    parameters = wanted.parameters()
+    if dialect == "sqlite":
+        parameters["nothing"] = f'"{mark_trigram("nothing")}"'
+        statement = _by_fts(wanted.descending, wanted.days is not None, marks.ERAS, marks.PLOT)
+    else:
+        statement = _by_gin(wanted.descending, wanted.days is not None, marks.ERAS, marks.PLOT, len(wanted.words))
+        parameters |= {f"word{number}": word for number, word in enumerate(wanted.words)}
+        parameters |= {"skipped": max(wanted.walked - 1, 0), "unknown": int(not wanted.walked)}
+        parameters |= {"patience": PATIENCE if patience is None else patience}
+    return text(statement).bindparams(**parameters).columns(*COLUMNS).subquery("far")
+
+
+_DAY = f"substr(r.marks, {marks.DAY_AT[0]}, {marks.DAY_AT[1]}) BETWEEN :since AND :until"
+_LISTED = "FROM image_index WHERE organisation_id = :organisation_id AND trashed = :trashed"
+_ERAS = "FROM image_eras WHERE last_day >= :since AND first_day <= :until"
+
+
+def _edges(days: bool, plot: int) -> tuple[str, str]:
+    """Return the first and the last id that can fit, as SQL: a library's, or those of the eras with such days."""
+    least, most = f"(SELECT min(image_id) {_LISTED})", f"(SELECT max(image_id) {_LISTED})"
+    if days:
+        first, last = f"(SELECT min(era) * {plot} {_ERAS})", f"(SELECT max(era) * {plot} + {plot - 1} {_ERAS})"
+        least = f"(SELECT max(id) FROM (SELECT {least} AS id UNION ALL SELECT coalesce({first}, {_FURTHEST})) e)"
+        most = f"(SELECT min(id) FROM (SELECT {most} AS id UNION ALL SELECT coalesce({last}, -1)) e)"
+    return least, most
+
+
+def _windows(descending: bool, eras: tuple[int, ...], *, begin: str, one: str, where: str) -> str:
+    """Return the recursive table `windows(nth, bits, low)`; `one` is the number 1, as wide as an id.
+
+    They are aligned, and none but the smallest is larger than four times the way that lies behind.
+    """
+    size = f"({one} << w.bits)"
+    at, way = ("w.low", "b.id - w.low") if descending else (f"(w.low + {size})", f"w.low + {size} - b.id")
+    fitting = " ".join(
+        f"WHEN {at} % ({one} << {each}) = 0 AND ({one} << {each}) <= 4 * ({way}) THEN {each}" for each in eras[:0:-1]
+    )
+    bits = f"CASE {fitting} ELSE {eras[0]} END"
+    return (
+        f"windows(nth, bits, low) AS ("
+        f"SELECT 0, {eras[0]}, (id >> {eras[0]}) << {eras[0]} FROM {begin} UNION ALL "
+        f"SELECT w.nth + 1, {bits}, {f'{at} - ({one} << ({bits}))' if descending else at} "
+        f"FROM windows w CROSS JOIN {begin} b CROSS JOIN edge "
+        f"WHERE {at} {'>' if descending else '<='} edge.id AND {where})"
+    )
+
+
+@cache
+def _by_fts(descending: bool, days: bool, eras: tuple[int, ...], plot: int) -> str:
+    """Return the statement for FTS5, which keeps its lists in the order of ids: a branch for each window.
+
+    The window is a term of the search too: a condition on ids would end it only with a row that is found.
+    """
+    least, most = _edges(days, plot)
+    begin, edge = (f"min({most}, :after - 1)", least) if descending else (f"max({least}, :after + 1)", most)
+    order, compare, last = ("DESC", "<", "low") if descending else ("ASC", ">", "low + (1 << bits) - 1")
+    era = era_trigram_sql("bits", "(low >> bits)")
+    parts = []
+    for nth in range(_BRANCHES):
+        behind = f"AND {FTS_TABLE}.rowid {compare}= (SELECT id FROM first)" if nth == 0 else ""
+        wanted = f"""SELECT :query || ' AND "' || {era} || '"' FROM windows WHERE nth = {nth}"""
+        parts.append(_branch(wanted, days, behind, order))
+        more = "low > id" if descending else f"{last} < id"
+        parts.append(f"SELECT NULL, {last}, 0 FROM windows CROSS JOIN edge WHERE nth = {nth} AND {more}")
+    ending = f"FROM windows WHERE nth = {_BRANCHES - 1}"
+    behind = f"AND {FTS_TABLE}.rowid {compare} (SELECT {last} {ending})"
+    parts.append(_branch(f"SELECT :query {ending}", days, behind, order))
+    windows = _windows(descending, eras, begin="first", one="1", where=f"nth < {_BRANCHES - 1}")
+    return (
+        f"WITH RECURSIVE first(id) AS MATERIALIZED (SELECT {begin}), edge(id) AS MATERIALIZED (SELECT {edge}), "
+        f"{windows} {' UNION ALL '.join(parts)}"
+    )
+
+
+def _branch(wanted: str, days: bool, behind: str, order: str) -> str:
+    rows = f"{FTS_TABLE} CROSS JOIN image_index AS r ON r.image_id = {FTS_TABLE}.rowid" if days else FTS_TABLE
+    return (
+        f"SELECT * FROM (SELECT {FTS_TABLE}.rowid AS image_id, {FTS_TABLE}.rowid AS position, 0 AS late FROM {rows} "
+        f"WHERE {FTS_TABLE} MATCH coalesce(({wanted}), :nothing) {behind} {f'AND {_DAY}' if days else ''} "
+        f"ORDER BY {FTS_TABLE}.rowid {order})"
+    )
+
+
+@cache
+def _by_gin(descending: bool, days: bool, eras: tuple[int, ...], plot: int, words: int) -> str:
+    """Return the statement for GIN: in each window all that is found is sorted.
+
+    By expressions, lest a planner walk the ids by another index.
+    """
+    least, most = _edges(days, plot)
+    order, compare, inward = ("DESC", "<", "+") if descending else ("ASC", ">", "-")
+    within = f" AND image_id BETWEEN {least} AND {most}" if days else ""
+    fits = "".join(f" AND strpos(r.words, :word{number}) > 0" for number in range(words))
+    one, era = "CAST(1 AS bigint)", era_term_sql("w.bits", "w.low >> w.bits")
+    return f"""
+        WITH RECURSIVE last(id, since) AS MATERIALIZED (
+            SELECT image_id, clock_timestamp() {_LISTED} AND image_id {compare} :after{within}
+            ORDER BY image_id {order} LIMIT 1 OFFSET :skipped
+        ), edge(id) AS (SELECT {least if descending else most}),
+        {_windows(descending, eras, begin="last", one=one, where="true")}
+        SELECT found.image_id, found.position, found.late
+        FROM last CROSS JOIN windows w CROSS JOIN LATERAL (
+            SELECT w.nth > 0 AND clock_timestamp() >= last.since + :patience * interval '1 second' AS late
+            OFFSET 0
+        ) clock CROSS JOIN LATERAL (
+            (SELECT r.image_id, r.image_id AS position, false AS late FROM image_index r
+            WHERE NOT clock.late
+            AND r.terms @@ CAST(concat(CAST(:query AS text), ' & ', {era}) AS tsquery)
+            AND r.image_id + 0 {compare} last.id {inward} :unknown{fits}{f" AND {_DAY}" if days else ""}
+            ORDER BY r.image_id + 0 {order})
+            UNION ALL
+            SELECT NULL, {f"w.low + ({one} << w.bits)" if descending else "w.low - 1"}, true WHERE clock.late
+        ) found
+    """
