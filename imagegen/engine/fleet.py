@@ -11,7 +11,8 @@ import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TypeVar
+from functools import cache
+from typing import NamedTuple, TypeVar
 
 import structlog
 from redis import RedisError
@@ -20,11 +21,11 @@ from rq.exceptions import InvalidJobOperation, NoSuchJobError
 from rq.job import Job as Task
 from rq.registry import FailedJobRegistry
 from rq.worker import BaseWorker
-from sqlalchemy import ColumnElement, case, delete, func, or_, select
+from sqlalchemy import ColumnElement, Select, bindparam, case, delete, func, or_, select
 
 from imagegen.core.errors import Conflict, StudioError
 from imagegen.core.text import N_
-from imagegen.engine import dispatch
+from imagegen.engine import claims, dispatch
 from imagegen.engine.limits import FAILURES_TO_OPEN
 from imagegen.extensions import db, runtime
 from imagegen.models import Job, Organisation, ProviderState, Shot, Switch, UnitOfWork, system_scope, writes
@@ -54,10 +55,30 @@ def worker_here() -> str:
 
 
 def draining(worker: str) -> bool:
-    """Tell whether `worker` is to claim nothing more: a look at a table that is empty at most times."""
-    found = db.session.scalar(select(Switch.name).where(Switch.name.in_((DRAIN, _drain_of(worker)))).limit(1))
+    """Tell whether `worker` is to claim nothing more."""
+    return orders(worker).draining
+
+
+class Orders(NamedTuple):
+    """Whether a worker is to claim nothing more, and whether there may be anything to claim."""
+
+    draining: bool
+    work: bool
+
+
+def orders(worker: str) -> Orders:
+    """Return what `worker` is to do: one look, at tables that are all but empty, before it begins to write."""
+    with system_scope():
+        row = db.session.execute(_orders(), {"switches": [DRAIN, _drain_of(worker)]}).one()
     db.session.rollback()
-    return found is not None
+    return Orders(*map(bool, row))
+
+
+@cache
+def _orders() -> Select[bool, bool]:
+    held = select(Switch.name).where(Switch.name.in_(bindparam("switches", expanding=True)))
+    work = select(Shot.id).where(waiting()).exists() | claims.to_be_fetched().exists()
+    return select(held.exists(), work)
 
 
 @writes

@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from imagegen.core.errors import StudioError
 from imagegen.core.ids import new_id
-from imagegen.engine import attempts, claims
+from imagegen.engine import attempts, claims, fleet
 from imagegen.extensions import db
 from imagegen.models import Organisation, UnitOfWork, User, system_scope
 from imagegen.models.unit_of_work import undone
@@ -39,6 +39,7 @@ def rehearse() -> None:
                 unwrap(attempts._mark_sent)(uow, claim)
                 unwrap(attempts._deliver)(uow, claim, _PICTURE, seed=None, facts={})
         with system_scope():
+            fleet.orders("rehearsal")
             claims.due()
             claims.seconds_to_next()
     except (SQLAlchemyError, StudioError) as error:

@@ -100,10 +100,11 @@ class Crew:
     def _turn(self, pool: ThreadPoolExecutor) -> float | None:
         """Fill the free slots; return how long to wait for more, in seconds, None if there is nothing to wait for."""
         try:
-            if not fleet.draining(self._worker):
-                self._fill(pool)
-            elif not self._claims:
+            orders = fleet.orders(self._worker)
+            if orders.draining and not self._claims:
                 return None
+            if orders.work and not orders.draining:
+                self._fill(pool)
             return self._seconds_to_wait()
         except SQLAlchemyError:
             # The database is busy or away. What runs here goes on; what waits is found by a later wake-up.

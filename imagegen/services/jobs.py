@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Select, func, select, union_all
+from sqlalchemy import Select, bindparam, func, select, union_all
 from sqlalchemy.orm import aliased, selectinload
 
 from imagegen.core.errors import NotFound
@@ -173,17 +173,19 @@ def next_in_line(job_ids: Sequence[int], *, each: int) -> Sequence[Shot]:
     return db.session.scalars(query.order_by(Shot.job_id, Shot.slot)).all()
 
 
+# Built once: every page asks it.
+_DONE = Job.n_succeeded + Job.n_failed + Job.n_refused + Job.n_canceled + Job.n_unknown
+_PROGRESS = select(
+    func.coalesce(func.sum(_DONE), 0),
+    func.coalesce(func.sum(_DONE + Job.n_waiting + Job.n_running), 0),
+    func.count(Job.id),
+).where(Job.user_id + 0 == bindparam("person"), unfinished())  # few are unfinished: not by the person's index
+
+
 def progress(*, user_id: int) -> tuple[int, int, int]:
     """Return how many pictures of the person's unfinished jobs are done, of how many, in how many jobs."""
-    done = Job.n_succeeded + Job.n_failed + Job.n_refused + Job.n_canceled + Job.n_unknown
-    row = db.session.execute(
-        select(
-            func.coalesce(func.sum(done), 0),
-            func.coalesce(func.sum(done + Job.n_waiting + Job.n_running), 0),
-            func.count(Job.id),
-        ).where(Job.user_id + 0 == user_id, unfinished())  # few are unfinished: not by the person's index
-    ).one()
-    return int(row[0]), int(row[1]), int(row[2])
+    done, total, running = db.session.execute(_PROGRESS, {"person": user_id}).one()
+    return int(done), int(total), int(running)
 
 
 def latest_seq(organisation_id: int) -> int:

@@ -11,7 +11,7 @@ from flask_babel import format_date, format_datetime, format_decimal, get_locale
 
 from imagegen.core.text import N_
 from imagegen.models.users import THEMES
-from imagegen.services import accounts, jobs
+from imagegen.services import accounts
 from imagegen.web import budget_words, contexts
 from imagegen.web.addresses import address
 from imagegen.web.language import said
@@ -94,7 +94,8 @@ class _Shell:
 
     @cached_property
     def after(self) -> int:
-        return jobs.latest_seq(g.identity.organisation.id)
+        # Of the same snapshot as all that the page shows.
+        return int(g.identity.organisation.event_seq)
 
 
 def _place(organisation: Any, role: str) -> dict[str, Any]:

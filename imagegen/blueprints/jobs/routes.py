@@ -45,7 +45,6 @@ def index() -> ResponseReturnValue:
         "jobs/page.html",
         **found,
         **contexts.choices(sieve),
-        many_unfinished=shared.jobs_ring(user_id=identity().user.id)["running"],
         stream_url=url_for("jobs.stream", list=sieve.values["whose"]),
     )
 
