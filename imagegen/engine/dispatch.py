@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from imagegen.core.clock import now
 from imagegen.extensions import db, runtime, stir
 from imagegen.models import Job, Outbox, UnitOfWork, organisation_scope, writes
-from imagegen.services import generation, pace
+from imagegen.services import generation, idempotency, pace
 from imagegen.services.generation import GenerationRequest
 
 log = structlog.get_logger(__name__)
@@ -46,7 +46,7 @@ def submit(
     with organisation_scope(organisation_id):
         plan = generation.plan(request)
         # The same request again is no new job; whether it is the same, `create_job` finds out.
-        if not generation.is_used(organisation_id=organisation_id, user_id=user_id, key=idempotency_key):
+        if not idempotency.is_used(organisation_id=organisation_id, user_id=user_id, key=idempotency_key):
             found = generation.answers(db.session(), organisation_id=organisation_id, request=request, plan=plan)
             pace.count_job(user_id=user_id, free=plan.provider.built_in or None not in found)
         job = generation.create_job(

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from imagegen.core.errors import Conflict, StudioError
 from imagegen.core.money import Micro
 from imagegen.core.text import N_, clean
-from imagegen.extensions import db, runtime, stir
-from imagegen.models import IdempotencyKey, Job, Outbox, Shot, UnitOfWork, writes
+from imagegen.extensions import runtime, stir
+from imagegen.models import Job, Outbox, Shot, UnitOfWork, writes
 from imagegen.models.columns import db_now
 from imagegen.models.states import JobStatus, ShotStatus, derive
 from imagegen.prompts.builder import build
@@ -25,7 +22,7 @@ from imagegen.prompts.styles import find_style
 from imagegen.providers.base import AUTO, Feature, ImageRequest, ModelSpec, Provider, check
 from imagegen.providers.registry import ProviderRegistry
 from imagegen.providers.sizes import SizeChoice, exact_size, size_for_ratio
-from imagegen.services import events, ledger, provider_keys, reuse
+from imagegen.services import events, idempotency, ledger, provider_keys, reuse
 from imagegen.services.reuse import Earlier, Reuse, Wanted
 
 KIND = "generate"
@@ -245,27 +242,14 @@ def create_job(
     raises Conflict if those are more than `most_new`.
     """
     asked = request.model_dump(mode="json", exclude_none=True)
-    if idempotency_key:
-        earlier = _earlier(uow, organisation_id, user_id, idempotency_key, asked)
-        if earlier is not None:
-            return earlier
+    who = {"organisation_id": organisation_id, "user_id": user_id}
+    earlier = idempotency.earlier_job(uow, **who, key=idempotency_key, asked=asked)
+    if earlier is not None:
+        return earlier
     found = answers(uow, organisation_id=organisation_id, request=request, plan=plan)
     if most_new is not None and found.count(None) > most_new:
         raise Conflict(N_("These pictures are not all there any more. Look at the offer again."))
-    job = Job(
-        organisation_id=organisation_id,
-        user_id=user_id,
-        kind=KIND,
-        status=JobStatus.QUEUED,
-        prompt=request.prompt,
-        provider=plan.provider.id,
-        model=plan.spec.id,
-        model_label=plan.spec.label,
-        request=asked,
-        n_waiting=found.count(None),
-        n_succeeded=len(found) - found.count(None),
-        estimated_micro=plan.estimate_beside(found),
-    )
+    job = Job(**who, **_facts_of(request, plan, found), request=asked)
     uow.add(job)
     uow.flush()
     shots = [
@@ -275,18 +259,24 @@ def create_job(
     uow.add_all(shots)
     uow.flush()
     events.record(uow, job=job, type="job.queued")
-    if idempotency_key:
-        uow.add(
-            IdempotencyKey(
-                organisation_id=organisation_id,
-                user_id=user_id,
-                key=idempotency_key,
-                request_hash=hash_of(asked),
-                job_id=job.id,
-            )
-        )
+    idempotency.remember(uow, job=job, key=idempotency_key)
     _begin(uow, job, shots)
     return job
+
+
+def _facts_of(request: GenerationRequest, plan: Plan, found: Sequence[Earlier | None]) -> dict[str, Any]:
+    """Return what a new job says of itself."""
+    return {
+        "kind": KIND,
+        "status": JobStatus.QUEUED,
+        "prompt": request.prompt,
+        "provider": plan.provider.id,
+        "model": plan.spec.id,
+        "model_label": plan.spec.label,
+        "n_waiting": found.count(None),
+        "n_succeeded": len(found) - found.count(None),
+        "estimated_micro": plan.estimate_beside(found),
+    }
 
 
 def _begin(uow: UnitOfWork, job: Job, shots: Sequence[Shot]) -> None:
@@ -363,35 +353,3 @@ def image_request(shot: Shot, *, user_hash: str, deadline_seconds: float) -> Ima
         user_hash=user_hash,
         deadline_seconds=deadline_seconds,
     )
-
-
-def is_used(*, organisation_id: int, user_id: int, key: str | None) -> bool:
-    """Tell whether the person has sent a request under this key before."""
-    if not key:
-        return False
-    query = select(IdempotencyKey.id).where(
-        IdempotencyKey.organisation_id == organisation_id,
-        IdempotencyKey.user_id == user_id,
-        IdempotencyKey.key == key,
-    )
-    return db.session.scalar(query) is not None
-
-
-def hash_of(asked: dict[str, Any]) -> str:
-    """Return what tells a request, as a job keeps it, from others under the same Idempotency-Key."""
-    return hashlib.sha256(json.dumps(asked, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
-
-
-def _earlier(uow: UnitOfWork, organisation_id: int, user_id: int, key: str, asked: dict[str, Any]) -> Job | None:
-    row = uow.scalar(
-        select(IdempotencyKey).where(
-            IdempotencyKey.organisation_id == organisation_id,
-            IdempotencyKey.user_id == user_id,
-            IdempotencyKey.key == key,
-        )
-    )
-    if row is None:
-        return None
-    if row.request_hash != hash_of(asked):
-        raise Conflict(N_("This Idempotency-Key was used for another request. Use a new key."))
-    return uow.get_one(Job, row.job_id)

@@ -11,7 +11,7 @@ from imagegen.engine.invariants.rule import Invariant, Look, Rule
 from imagegen.extensions import db
 from imagegen.models import Event, IdempotencyKey, Job, Organisation
 from imagegen.models.states import JOB_ENDS, JobStatus, ShotStatus
-from imagegen.services import generation
+from imagegen.services import idempotency
 
 BATCH = 1000
 
@@ -149,7 +149,7 @@ def _other_requests(look: Look) -> Iterator[tuple[str, str]]:
         .limit(BATCH)
     ).all():
         for row in rows:
-            if generation.hash_of(row.request) != row.request_hash:
+            if idempotency.hash_of(row.request) != row.request_hash:
                 yield f"idempotency key {row.id}", f"names the job {row.public_id}, which asks for something else"
         after = rows[-1].id
         look.progress("keys", after, 0)
