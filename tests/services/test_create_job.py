@@ -66,7 +66,7 @@ def test_a_job_is_there_with_everything_that_belongs_to_it_and_nothing_is_queued
 
 @pytest.mark.parametrize(
     ("owner", "name"),
-    [(generation, "_shot"), (ledger, "reserve"), (generation, "IdempotencyKey"), (generation, "Outbox")],
+    [(generation, "_shot"), (ledger, "reserve"), (idempotency, "IdempotencyKey"), (generation, "Outbox")],
 )
 def test_a_failure_in_the_middle_leaves_nothing(
     ann: Member, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str
