@@ -15,7 +15,7 @@ from imagegen.core.errors import Conflict
 from imagegen.engine.dispatch import relay
 from imagegen.extensions import db, in_app_context, runtime
 from imagegen.models import Event, IdempotencyKey, Job, Outbox, Reservation, Shot, organisation_scope, system_scope
-from imagegen.services import events, generation, ledger
+from imagegen.services import events, generation, idempotency, ledger
 from imagegen.services.generation import GenerationRequest
 from tests.engine.invariants import check_invariants
 from tests.models.rows import Member, add_member, submit
