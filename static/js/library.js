@@ -72,6 +72,7 @@ document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
 document.addEventListener("htmx:after:request", ({ detail: { ctx } }) => {
   if (!ctx.response?.raw.ok) return;
   ctx.sourceElement?.closest?.("dialog:has([data-closes])")?.close();
+  if (ctx.sourceElement?.matches?.("[data-later]")) return; // what a menu shows has come; nothing was done with it
   const popover = ctx.sourceElement?.closest?.("#keep, .bulk__menu, .save");
   if (popover?.matches(":popover-open")) popover.hidePopover();
 });

@@ -125,6 +125,7 @@ CALLS: dict[str, Call] = {
     "library.picker_pictures": Call("view", "/library/picker/pictures"),
     "library.picked": Call("view", "/library/picker/{image}"),
     "library.shelves": Call("view", "/library/shelves"),
+    "library.choices": Call("view", "/library/choices/lists"),
     "library.save_search": Call("organise", "/library/searches", {"name": "Blue", "colour": "blue"}),
     "library.rename_search": Call("organise", "/library/searches/{search}/rename", {"name": "Sea"}, mine=True),
     "library.delete_search": Call("organise", "/library/searches/{old_search}/delete", mine=True),

@@ -16,6 +16,7 @@ from imagegen.models import organisation_scope
 from imagegen.services import library
 from imagegen.services.library import collections
 from tests.conftest import Person
+from tests.services.test_library_paging import selects
 from tests.web.browsers import Page
 from tests.web.rows import Made, make_job
 
@@ -201,8 +202,8 @@ def test_a_zip_holds_every_file_once_and_says_its_length_before(ann: Person, mad
 def test_searches_and_shelves_are_put_in_order(ann: Person, made: Made) -> None:
     answer = post(ann, "/library/searches", {"name": "Blue", "colour": "blue"}, partial=True)
     assert "The search is kept." in answer.text
-    page = Page(ann.client.get("/library").text)
-    assert [link.text.strip() for link in page.all("a", href="/library?colour=blue")][-1] == "Blue"
+    page = Page(ann.client.get("/library/choices/shelves", headers=PARTIAL).text)
+    assert [link.text.strip() for link in page.all("a", href="/library?colour=blue")] == ["Blue"]
     shelves = Page(ann.client.get("/library/shelves").text)
     rename = next(form["action"] for form in shelves.all("form") if form["action"].endswith("/rename"))
     assert "Sea" in post(ann, rename, {"name": "Sea"}, partial=True).text
@@ -231,3 +232,50 @@ def test_recall_fills_the_form_in_part_or_whole(ann: Person) -> None:
     assert everything["prompt"] == ["a calm lake at dawn"]
     if seed is not None and "seed" in everything:
         assert everything["seed"] == [str(seed)]
+
+
+# What there is to choose
+
+
+def test_lists_come_when_somebody_looks_and_with_the_page_for_who_has_no_javascript(ann: Person, made: Made) -> None:
+    done(ann, "tag", ids=made.images[0], tags="Dusk")
+    done(ann, "collect", ids=made.images[0], name="Autumn")
+    with organisation_scope(ann.organisation.id):
+        autumn = collections.all_collections()[0].public_id
+
+    page = Page(ann.client.get("/library").text)
+    assert not page.all("option", value=autumn)
+    later = [each["hx-get"] for each in page.elements if "data-later" in each.attributes]
+    answers = [Page(ann.client.get(path, headers=PARTIAL).text) for path in later]
+    whole = Page(ann.client.get(page.all("a", class_="link unscripted")[0]["href"]).text)
+
+    assert len(later) == 3
+    for found in (answers, [whole]):
+        assert sum(len(each.all("option", value=autumn)) for each in found) == 1
+        assert sum(len(each.all("button", value=autumn)) for each in found) == 1
+        assert sum(len(each.all("option", value="Dusk")) for each in found) == 1
+        assert (
+            sum(len(each.all("a", class_="menu__item", href=f"/library?collection={autumn}")) for each in found) == 1
+        )
+    assert whole.faults() == []
+
+
+def test_what_was_chosen_from_the_lists_stays_chosen_before_and_after_they_come(ann: Person, made: Made) -> None:
+    done(ann, "collect", ids=made.images[0], name="Autumn")
+    with organisation_scope(ann.organisation.id):
+        autumn = collections.all_collections()[0].public_id
+
+    page = Page(ann.client.get(f"/library?collection={autumn}").text)
+    (panel,) = page.all("form", id="wish")
+    held = [each for each in page.all("input", name="collection") if panel in each.parents]
+    assert [each["value"] for each in held] == [autumn]
+    (lists,) = (each["hx-get"] for each in page.elements if "/choices/lists" in each.attributes.get("hx-get", ""))
+    assert "selected" in Page(ann.client.get(lists, headers=PARTIAL).text).one("option", value=autumn).attributes
+
+
+def test_a_page_of_the_library_asks_the_database_little(ann: Person, made: Made) -> None:
+    for path, most in (("/library", 7), ("/library/grid", 3)):
+        ann.client.get(path)
+        with selects() as asked:
+            ann.client.get(path)
+        assert len(asked) <= most, asked

@@ -28,7 +28,7 @@ def index() -> ResponseReturnValue:
         "library/page.html",
         "library/_found.html",
         grid=contexts.grid(listed, wish, after=None),
-        sieve=sieve.context(wish),
+        sieve=sieve.context(wish, whole="whole" in request.args),
         search={"q": wish.q, "label": gettext("Search your pictures")},
         oob=wants_partial(),
     )

@@ -28,7 +28,9 @@ _COLUMNS = (*library.GRID_COLUMNS, Image.near_id)
 def picker() -> ResponseReturnValue:
     """Draw the dialog's inside, with the newest pictures in it."""
     wish = forms.wish(request.args)
-    return render_template("library/_picker.html", picker=_pictures(wish, None), sieve=sieve.context(wish))
+    return render_template(
+        "library/_picker.html", picker=_pictures(wish, None), sieve=sieve.context(wish, whole=True)
+    )
 
 
 @blueprint.get("/picker/pictures")

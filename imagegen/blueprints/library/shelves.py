@@ -22,6 +22,13 @@ def shelves() -> ResponseReturnValue:
     return render("library/shelves.html", **sieve.shelves())
 
 
+@blueprint.get("/choices/<any(lists,shelves,collect):part>")
+@access.viewing
+def choices(part: str) -> ResponseReturnValue:
+    """Draw what can be chosen, for a menu that somebody opens."""
+    return render_template("library/_choices.html", sieve=sieve.choices(forms.wish(request.args), part))
+
+
 @blueprint.post("/searches")
 @access.organising
 def save_search() -> ResponseReturnValue:

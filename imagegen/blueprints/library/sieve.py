@@ -60,11 +60,14 @@ _PANEL = (
 """What the panel narrows, in the order in which chips say it."""
 
 
-def context(wish: Wish) -> Context:
-    """Return the filters as they stand with `wish`."""
-    who = identity()
-    options = _options(wish)
+def context(wish: Wish, *, whole: bool = False) -> Context:
+    """Return the filters as they stand with `wish`.
+
+    What there is to choose from the database comes only with `whole`; else pages fetch it when somebody looks.
+    """
+    options = _options(wish, whole=whole)
     return {
+        "whole": whole,
         "chips": [
             {
                 "label": said(label),
@@ -80,33 +83,49 @@ def context(wish: Wish) -> Context:
         "sorts": _chosen(((name, said(label)) for name, label in SORTS.items()), wish.sort),
         "stack": {"on": wish.stack, "href": _address(wish, stack=None if wish.stack else "1")},
         "tag": wish.tag,
-        "tags": [tag.name for tag in tags.suggest(limit=MOST_SUGGESTED)],
+        **(kept() if whole else {}),
         "since": wish.since.isoformat() if wish.since else "",
         "until": wish.until.isoformat() if wish.until else "",
         "near": wish.near,
         **options,
-        "searches": [
-            {"label": row.name, "href": url_for("library.index", **forms.address_of(Wish.from_mapping(row.wish)))}
-            for row in searches.all_searches(user_id=who.user.id)
-        ],
-        "shelves": [
-            {
-                "label": option["label"],
-                "href": url_for("library.index", collection=option["value"]),
-                "current": option["chosen"],
-            }
-            for option in options["collections"]
-        ],
         "collection": wish.collection,
         "wish": forms.address_of(wish),
         "keepable": bool(set(wish.to_mapping())),
         "clear_href": url_for("library.index"),
+        "whole_href": _address(wish, whole="1"),
         "may_change": readers.may(Right.ORGANISE),
         "trashed": wish.trashed,
     }
 
 
 MOST_SUGGESTED = 200
+
+
+def choices(wish: Wish, part: str) -> Context:
+    """Return what a menu offers: `lists` of the panel, `shelves`, or the collections to `collect` pictures in."""
+    found = {"part": part, "tag": wish.tag, "collection": wish.collection, "may_change": readers.may(Right.ORGANISE)}
+    found |= {"collections": _collections(wish)}
+    if part == "lists":
+        found |= {"people": _people(wish), "tags": _tags()}
+    elif part == "shelves":
+        found |= kept()
+    return found
+
+
+def kept() -> Context:
+    """Return the tags and the searches that somebody may go to."""
+    mine = searches.all_searches(user_id=identity().user.id)
+    return {
+        "tags": _tags(),
+        "searches": [
+            {"label": row.name, "href": url_for("library.index", **forms.address_of(Wish.from_mapping(row.wish)))}
+            for row in mine
+        ],
+    }
+
+
+def _tags() -> list[str]:
+    return [tag.name for tag in tags.suggest(limit=MOST_SUGGESTED)]
 
 
 def shelves() -> Context:
@@ -143,15 +162,23 @@ def _address(wish: Wish, **but: Any) -> str:
     return url_for("library.index", **forms.address_of(wish, **but))
 
 
-def _options(wish: Wish) -> Context:
-    """Return what can be chosen in the panel."""
+def _collections(wish: Wish) -> list[Context]:
+    return _chosen(((row.public_id, row.name) for row in collections.all_collections()), wish.collection)
+
+
+def _people(wish: Wish) -> list[Context]:
+    members = people.members(organisation_id=identity().organisation.id)
+    return _chosen(((each.user.public_id, each.user.name) for each in members), wish.person)
+
+
+def _options(wish: Wish, *, whole: bool) -> Context:
+    """Return what can be chosen in the panel; lists from the database where they are shown, or say what is chosen."""
     offered = runtime.providers.models()
     providers = dict.fromkeys((each.provider.id, said(each.provider.label)) for each in offered)
     models = [(each.spec.id, each.spec.label) for each in offered]
-    members = people.members(organisation_id=identity().organisation.id)
     return {
-        "collections": _chosen(((row.public_id, row.name) for row in collections.all_collections()), wish.collection),
-        "people": _chosen(((each.user.public_id, each.user.name) for each in members), wish.person),
+        "collections": _collections(wish) if whole or wish.collection else [],
+        "people": _people(wish) if whole or wish.person else [],
         "providers": _chosen(providers, wish.provider, name=contexts.provider_name),
         "models": _chosen(models, wish.model),
         "styles": _chosen(((style.id, said(style.label)) for style in styles()), wish.style, name=words.style),

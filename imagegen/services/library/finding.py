@@ -45,6 +45,9 @@ from imagegen.services.library.paging import decode_cursor, decode_keyed_cursor,
 from imagegen.services.library.wishes import Wish
 
 WALK = 1_000
+SORTED_WALK = 4_000
+"""Where what lies behind has to be looked up as a whole, and sorted."""
+
 _FEW_MARKS = 3
 
 _KIND = marks.mark("kind", "")
@@ -248,9 +251,9 @@ def _within_eras(rows: Any, first: date, last: date) -> ColumnElement[bool]:
 
 def _both_ways(search: Search, after: Cursor | None, limit: int) -> Subquery:
     order = search.order
-    near = _walked(search, after, WALK, "near")
+    near = _walked(search, after, SORTED_WALK, "near")
     # The last row of the walk; none where the walk came to the end, and so nothing behind it.
-    far = _looked_up(search, _walked(search, after, 1, "last", skip=WALK - 1), limit)
+    far = _looked_up(search, _walked(search, after, 1, "last", skip=SORTED_WALK - 1), limit)
     walked = select(*order.columns(near)).where(search.fits(near))
     return select(union_all(walked, select(*order.columns(far))).limit(limit).subquery("both")).subquery("page")
 

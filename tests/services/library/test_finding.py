@@ -60,6 +60,7 @@ ORDERS: dict[str, Callable[[Image], Any]] = {
 def pictures(request: pytest.FixtureRequest, ann: Member, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Image]]:
     """Sixty pictures among others, found after walking over few rows or over all; an era is eight ids or more."""
     monkeypatch.setattr(finding, "WALK", request.param)
+    monkeypatch.setattr(finding, "SORTED_WALK", request.param)
     monkeypatch.setattr(marks, "ERAS", (3, 4, 5))
     monkeypatch.setattr(marks, "PLOT", 4)
     bob, rng, made = add_member("bob", "Two"), random.Random(7), []

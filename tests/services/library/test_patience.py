@@ -22,6 +22,7 @@ WORDS = ("dusk", "lighthouse", "bicycle", "violin")
 def pictures(ann: Member, monkeypatch: pytest.MonkeyPatch) -> list[Image]:
     """Pictures among those of somebody else, that did not come in the order of their days; windows are small."""
     monkeypatch.setattr(finding, "WALK", 2)
+    monkeypatch.setattr(finding, "SORTED_WALK", 2)
     monkeypatch.setattr(marks, "ERAS", (2, 4, 6))
     monkeypatch.setattr(marks, "PLOT", 4)
     bob, random, made = add_member("bob", "Two"), Random(11), []
