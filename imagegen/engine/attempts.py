@@ -134,7 +134,7 @@ _SEND = (
 def _mark_sent(uow: UnitOfWork, claim: Claim) -> bool:
     """Write down that the call may reach the provider from now on; False if it must not: lost, or canceled."""
     # The job's lock keeps away whoever thinks that this process is dead, until it is written down.
-    uow.execute(_HOLD_JOB, {"shot": claim.shot_id})
+    uow.scalar(_HOLD_JOB, {"shot": claim.shot_id})
     who = {"attempt": claim.attempt_id, "shot": claim.shot_id, "under": claim.fence}
     if uow.scalar(_SEND, who) is not None:
         return True

@@ -54,7 +54,7 @@ def check(uow: UnitOfWork, *, organisation_id: int, user_id: int, pictures: int,
     if allowed is None:
         return
     mine = (Membership.user_id == user_id, Membership.organisation_id == organisation_id)
-    uow.execute(select(Membership.id).where(*mine).with_for_update())
+    uow.scalar(select(Membership.id).where(*mine).with_for_update())
     month = month_of(moment, place.time_zone)
     used = uow.scalar(
         select(func.count(Reservation.id)).where(

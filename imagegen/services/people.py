@@ -112,7 +112,7 @@ def remove(uow: UnitOfWork, *, by: Actor, public_id: str) -> list[int]:
 
 def _lock_organisation(uow: UnitOfWork, by: Actor) -> None:
     """Let one at a time change an organisation's people: two owners might remove each other."""
-    uow.execute(select(Organisation.id).where(Organisation.id == by.organisation_id).with_for_update())
+    uow.scalar(select(Organisation.id).where(Organisation.id == by.organisation_id).with_for_update())
 
 
 def _keep_an_owner(uow: UnitOfWork, row: Membership) -> None:

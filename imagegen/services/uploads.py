@@ -156,7 +156,7 @@ def _alone_with(uow: UnitOfWork, sha256: str) -> None:
     """Let nobody else add the same picture until the commit; SQLite has only one writer anyway."""
     if uow.get_bind().dialect.name == "postgresql":
         number = int.from_bytes(bytes.fromhex(sha256[:16]), "big", signed=True)
-        uow.execute(select(func.pg_advisory_xact_lock(number)))
+        uow.scalar(select(func.pg_advisory_xact_lock(number)))
 
 
 def _shown_again(sha256: str) -> Upload | None:
