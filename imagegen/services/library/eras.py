@@ -13,9 +13,11 @@ PostgreSQL answers at once, and so looks itself; its windows are marks in the in
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import Boolean, Subquery, column, text
@@ -27,7 +29,10 @@ from imagegen.services.library import marks
 PATIENCE = 0.006
 """Seconds after which no further window is begun."""
 
-_BRANCHES = 14
+_BRANCHES = 10
+_DENSE = 4
+"""An organisation with one of so many pictures, or more, looks at all of a window: its own mark is too common."""
+
 _FURTHEST = 2**62
 
 COLUMNS = (column("image_id", BigId), column("position", BigId), column("late", Boolean))
@@ -38,13 +43,15 @@ COLUMNS = (column("image_id", BigId), column("position", BigId), column("late", 
 class Look:
     """What is looked for and where: `query` in the database's own language, `words` that a row's text has to hold.
 
-    `after` is the id behind which to begin, `walked` how many rows behind it are known already.
+    `place` is the list's own mark in that language, and part of `query` too where nothing else is. `after` is the id
+    behind which to begin, `walked` how many rows behind it are known already.
     """
 
     organisation_id: int
     trashed: bool
     descending: bool
     query: str
+    place: str
     words: tuple[str, ...] = ()
     days: tuple[date, date] | None = None
     after: int | None = None
@@ -71,6 +78,7 @@ def look(wanted: Look, *, dialect: str, patience: float | None = None) -> Subque
         statement = _by_fts(wanted.descending, wanted.days is not None, marks.ERAS, marks.PLOT)
     else:
         statement = _by_gin(wanted.descending, wanted.days is not None, marks.ERAS, marks.PLOT, len(wanted.words))
+        parameters["place"] = wanted.place
         parameters |= {f"word{number}": word for number, word in enumerate(wanted.words)}
         parameters |= {"skipped": max(wanted.walked - 1, 0), "unknown": int(not wanted.walked)}
         parameters |= {"patience": PATIENCE if patience is None else patience}
@@ -93,23 +101,38 @@ def _edges(days: bool, plot: int) -> tuple[str, str]:
 
 
 def _windows(descending: bool, eras: tuple[int, ...], *, begin: str, one: str, where: str) -> str:
-    """Return the recursive table `windows(nth, bits, low)`; `one` is the number 1, as wide as an id.
+    """Return the recursive table `windows(nth, bits, low, high)`; `one` is the number 1, as wide as an id.
 
-    They are aligned, and none but the smallest is larger than four times the way that lies behind.
+    A window is all that is left of an era, in eras of the size below; so that few lists are read for any way. None of
+    these is larger than the way that lies behind.
     """
-    size = f"({one} << w.bits)"
-    at, way = ("w.low", "b.id - w.low") if descending else (f"(w.low + {size})", f"w.low + {size} - b.id")
-    fitting = " ".join(
-        f"WHEN {at} % ({one} << {each}) = 0 AND ({one} << {each}) <= 4 * ({way}) THEN {each}" for each in eras[:0:-1]
-    )
-    bits = f"CASE {fitting} ELSE {eras[0]} END"
+    at, way = ("w.low", "b.id - w.low") if descending else ("w.high", "w.high - b.id")
+    steps = [(eras[-1], f"{at} {'-' if descending else '+'} ({one} << {eras[-1]})")]
+    steps += [(low, _rounded(at, high, descending)) for low, high in reversed(list(pairwise(eras)))]
+    fits = [f"{at} % ({one} << {bits}) = 0 AND ({one} << {bits}) <= {way}" for bits, _to in steps[:-1]]
+    bits = _case(fits, [str(bits) for bits, _to in steps])
+    to = _case(fits, [to for _bits, to in steps])
+    downwards, upwards = (eras[1], eras[0]) if descending else (eras[0], eras[1])
+    first = f"(id >> {downwards}) << {downwards}, ((id >> {upwards}) + 1) << {upwards}"
     return (
-        f"windows(nth, bits, low) AS ("
-        f"SELECT 0, {eras[0]}, (id >> {eras[0]}) << {eras[0]} FROM {begin} UNION ALL "
-        f"SELECT w.nth + 1, {bits}, {f'{at} - ({one} << ({bits}))' if descending else at} "
+        f"windows(nth, bits, low, high) AS ("
+        f"SELECT 0, {eras[0]}, {first} FROM {begin} WHERE id IS NOT NULL UNION ALL "
+        f"SELECT w.nth + 1, {bits}, {f'{to}, {at}' if descending else f'{at}, {to}'} "
         f"FROM windows w CROSS JOIN {begin} b CROSS JOIN edge "
         f"WHERE {at} {'>' if descending else '<='} edge.id AND {where})"
     )
+
+
+def _case(conditions: Sequence[str], values: Sequence[str]) -> str:
+    """Return the value of the first condition that holds; the last value is that of none."""
+    *held, otherwise = values
+    cases = " ".join(f"WHEN {condition} THEN {value}" for condition, value in zip(conditions, held, strict=True))
+    return f"CASE {cases} ELSE {otherwise} END"
+
+
+def _rounded(at: str, bits: int, descending: bool) -> str:
+    """Return the next border of an era behind `at`."""
+    return f"(({at} - 1) >> {bits}) << {bits}" if descending else f"(({at} >> {bits}) + 1) << {bits}"
 
 
 @cache
@@ -120,14 +143,18 @@ def _by_fts(descending: bool, days: bool, eras: tuple[int, ...], plot: int) -> s
     """
     least, most = _edges(days, plot)
     begin, edge = (f"min({most}, :after - 1)", least) if descending else (f"max({least}, :after + 1)", most)
-    order, compare, last = ("DESC", "<", "low") if descending else ("ASC", ">", "low + (1 << bits) - 1")
-    era = era_trigram_sql("bits", "(low >> bits)")
+    order, compare, last = ("DESC", "<", "low") if descending else ("ASC", ">", "high - 1")
+    quoted = [f"""'"' || {era_trigram_sql("bits", f"((low >> bits) + {n})")} || '"'""" for n in range(_most(eras))]
+    others = "".join(
+        f" || CASE WHEN (low >> bits) + {n} < high >> bits THEN ' OR ' || {each} ELSE '' END"
+        for n, each in enumerate(quoted[1:], 1)
+    )
     parts = []
     for nth in range(_BRANCHES):
         behind = f"AND {FTS_TABLE}.rowid {compare}= (SELECT id FROM first)" if nth == 0 else ""
-        wanted = f"""SELECT :query || ' AND "' || {era} || '"' FROM windows WHERE nth = {nth}"""
+        wanted = f"SELECT :query || ' AND (' || {quoted[0]}{others} || ')' FROM windows WHERE nth = {nth}"
         parts.append(_branch(wanted, days, behind, order))
-        more = "low > id" if descending else f"{last} < id"
+        more = "low > id" if descending else "high <= id"
         parts.append(f"SELECT NULL, {last}, 0 FROM windows CROSS JOIN edge WHERE nth = {nth} AND {more}")
     ending = f"FROM windows WHERE nth = {_BRANCHES - 1}"
     behind = f"AND {FTS_TABLE}.rowid {compare} (SELECT {last} {ending})"
@@ -137,6 +164,11 @@ def _by_fts(descending: bool, days: bool, eras: tuple[int, ...], plot: int) -> s
         f"WITH RECURSIVE first(id) AS MATERIALIZED (SELECT {begin}), edge(id) AS MATERIALIZED (SELECT {edge}), "
         f"{windows} {' UNION ALL '.join(parts)}"
     )
+
+
+def _most(eras: tuple[int, ...]) -> int:
+    """Return how many eras a window has at most."""
+    return max(1 << high - low for low, high in pairwise(eras))
 
 
 def _branch(wanted: str, days: bool, behind: str, order: str) -> str:
@@ -158,10 +190,14 @@ def _by_gin(descending: bool, days: bool, eras: tuple[int, ...], plot: int, word
     order, compare, inward = ("DESC", "<", "+") if descending else ("ASC", ">", "-")
     within = f" AND image_id BETWEEN {least} AND {most}" if days else ""
     fits = "".join(f" AND strpos(r.words, :word{number}) > 0" for number in range(words))
-    one, era = "CAST(1 AS bigint)", era_term_sql("w.bits", "w.low >> w.bits")
+    one, era = "CAST(1 AS bigint)", era_term_sql("w.bits", "number")
+    numbers = "generate_series(w.low >> w.bits, (w.high - 1) >> w.bits)"
+    # How far the rows lie apart that were walked over tells how common the organisation's mark is.
+    apart = f"least(:after, {most}) - image_id" if descending else f"image_id - greatest(:after, {least})"
     return f"""
-        WITH RECURSIVE last(id, since) AS MATERIALIZED (
-            SELECT image_id, clock_timestamp() {_LISTED} AND image_id {compare} :after{within}
+        WITH RECURSIVE last(id, since, dense) AS MATERIALIZED (
+            SELECT image_id, clock_timestamp(), {apart} < {_DENSE} * CAST(:skipped AS bigint)
+            {_LISTED} AND image_id {compare} :after{within}
             ORDER BY image_id {order} LIMIT 1 OFFSET :skipped
         ), edge(id) AS (SELECT {least if descending else most}),
         {_windows(descending, eras, begin="last", one=one, where="true")}
@@ -172,10 +208,14 @@ def _by_gin(descending: bool, days: bool, eras: tuple[int, ...], plot: int, word
         ) clock CROSS JOIN LATERAL (
             (SELECT r.image_id, r.image_id AS position, false AS late FROM image_index r
             WHERE NOT clock.late
-            AND r.terms @@ CAST(concat(CAST(:query AS text), ' & ', {era}) AS tsquery)
+            AND r.terms @@ CAST(concat(
+                CAST(:query AS text), CASE WHEN NOT last.dense THEN ' & ' || CAST(:place AS text) END,
+                ' & (', (SELECT string_agg({era}, ' | ') FROM {numbers} number), ')'
+            ) AS tsquery)
+            AND r.organisation_id = :organisation_id AND r.trashed = :trashed
             AND r.image_id + 0 {compare} last.id {inward} :unknown{fits}{f" AND {_DAY}" if days else ""}
             ORDER BY r.image_id + 0 {order})
             UNION ALL
-            SELECT NULL, {f"w.low + ({one} << w.bits)" if descending else "w.low - 1"}, true WHERE clock.late
+            SELECT NULL, {"w.high" if descending else "w.low - 1"}, true WHERE clock.late
         ) found
     """

@@ -177,6 +177,10 @@ class Search:
         parts += [lexeme for piece in self.wish.typed for lexeme in piece.lexemes]
         return " & ".join(parts + ([f"({' | '.join(map(_lexeme, days))})"] if days else []))
 
+    def bare_query(self) -> str:
+        """Return `query` for PostgreSQL without the list's own mark, if it has anything else."""
+        return self.query().removeprefix(f"{_lexeme(self.place)} & ")
+
     def look(self, *, descending: bool, after: int | None, walked: int = 0) -> Look:
         """Return what to look for in the windows of ids."""
         words = tuple(piece.text for piece in self.wish.typed)
@@ -184,7 +188,8 @@ class Search:
             self.organisation_id,
             self.wish.trashed,
             descending,
-            self.query(),
+            self.query() if self.dialect == "sqlite" else self.bare_query(),
+            _lexeme(self.place),
             words=words,
             days=self.wish.days,
             after=after,

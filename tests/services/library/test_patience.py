@@ -82,3 +82,15 @@ def test_days_are_found_in_whatever_order_they_came(
 
     assert [each for page in found for each in page] == [picture.id for picture in fitting]
     assert library.count_images(Wish(q=q, since=since, until=until)) == len(fitting)
+
+
+@pytest.mark.parametrize("sort", ["newest", "oldest", "name"])
+def test_nothing_is_found_where_there_is_nothing(pictures: list[Image], sort: str) -> None:
+    for wishes in ({"filter": "trash", "q": "dusk"}, {"filter": "trash", "since": NOON.date()}):
+        assert paged(**wishes, sort=sort) == [[]]
+        assert library.count_images(Wish(**wishes)) == 0
+
+
+@pytest.mark.parametrize("sort", ["newest", "oldest"])
+def test_nothing_is_found_in_a_library_of_nobody_yet(ann: Member, sort: str) -> None:
+    assert paged(q="dusk", sort=sort) == paged(since=NOON.date(), sort=sort) == [[]]
