@@ -87,7 +87,8 @@ def _begin(
     """Claim so many shots of each job; fewer where another worker was quicker."""
     claims: list[Claim] = []
     # Whoever moves a shot holds its job: what is read behind this lock stays as it is.
-    for job in states.lock_jobs(uow, job_ids=turns.keys()):
+    locked = {job.id: job for job in states.lock_jobs(uow, job_ids=turns.keys())}
+    for job in [locked[job_id] for job_id in turns if job_id in locked]:
         which = fair_order.shots_of_job(shut)
         started = states.start(
             uow,

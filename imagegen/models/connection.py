@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from sqlalchemy import Connection, Engine, event
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError
 
 WRITES = "studio_writes"
 """Execution option of connections that may write; set by the unit of work and the migrations alone."""
-
-
-BUSY_SECONDS = 10.0
-"""How long a connection to SQLite waits for the others."""
-LOOK_SECONDS = 0.001
-_WAIT = f"busy_timeout={BUSY_SECONDS * 1000:.0f}"
 
 
 @event.listens_for(Engine, "connect")
@@ -26,7 +19,7 @@ def _prepare_sqlite(connection: Any, record: Any) -> None:
     # without waiting, where another process wrote after the first read.
     connection.isolation_level = None
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", _WAIT):
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
@@ -46,34 +39,10 @@ def _begin(connection: Connection) -> None:
     writes = connection.get_execution_options().get(WRITES, False)
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql(f"PRAGMA query_only={'OFF' if writes else 'ON'}")
-        if writes:
-            _begin_to_write(connection)
-        else:
-            connection.exec_driver_sql("BEGIN")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
     elif not writes:
         # One snapshot for a whole page: what it shows and the event number it goes on from belong together.
         connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-
-
-def _begin_to_write(connection: Connection) -> None:
-    """Wait for the one writer that SQLite has at a time, and look often.
-
-    SQLite itself looks after 1, 2, 5 … 50, 100 ms: most of ours have ended long before.
-    """
-    until = time.monotonic() + BUSY_SECONDS
-    connection.exec_driver_sql("PRAGMA busy_timeout=0")
-    try:
-        while True:
-            try:
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
-            except OperationalError as error:
-                if not will_pass(error) or time.monotonic() > until:
-                    raise
-                time.sleep(LOOK_SECONDS)
-            else:
-                return
-    finally:
-        connection.exec_driver_sql(f"PRAGMA {_WAIT}")
 
 
 _PASSES_ON_SQLITE = ("locked", "disk is full", "disk I/O error")
