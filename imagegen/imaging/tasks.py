@@ -28,6 +28,8 @@ from imagegen.imaging.formats import FORMATS
 from imagegen.imaging.intake import Limits, Picture, decode, read
 
 GENERATED_FORMATS = ("png", "jpeg", "webp")
+_AT_ONCE = 2
+"""The widest rendition takes as long as all else: more threads end no sooner, and cost more processor time."""
 
 
 def warm_up() -> None:
@@ -127,7 +129,7 @@ def _stored(
     # Somebody waits for this picture: the widest rendition, which takes longest, is begun before the next one is
     # scaled, and what has to be on the disk goes there meanwhile.
     widths = widths_in_store(image.width, size[0])
-    with ThreadPoolExecutor(len(widths) + 2) as pool:
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
         synced = [pool.submit(_sync, path) for path in kept]
         made = []
         for step in renditions.chain(image, widths):

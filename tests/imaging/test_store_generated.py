@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from xml.etree import ElementTree
 import pytest
 from PIL import Image, ImageChops, ImageStat
 
-from imagegen.imaging import errors
+from imagegen.imaging import errors, tasks
 from imagegen.imaging.client import PoolClient
 from imagegen.imaging.facts import (
     StoredPicture,
@@ -58,6 +59,22 @@ def opened(path: Path) -> Image.Image:
 def difference(one: Image.Image, other: Image.Image) -> float:
     """The mean difference of two pictures' channels, of 255."""
     return max(ImageStat.Stat(ImageChops.difference(one.convert("RGB"), other.convert("RGB"))).mean)
+
+
+def test_all_that_is_kept_is_on_the_disk_when_the_answer_comes(
+    at: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced, fsync = set(), os.fsync
+
+    def noting(descriptor: int) -> None:
+        fsync(descriptor)
+        synced.add(Path(f"/proc/self/fd/{descriptor}").resolve())
+
+    monkeypatch.setattr(os, "fsync", noting)
+    received = at(specimens.encoded("png", specimens.scene(300, 200)))
+    answer = tasks.store_generated(str(received), str(tmp_path), ai=AI)
+    stored = StoredPicture.from_answer(answer)
+    assert synced == {received, stored.file.path, *(each.path for each in stored.renditions)}
 
 
 @pytest.mark.parametrize("format", ["png", "jpeg", "webp"])
