@@ -123,13 +123,17 @@ def add(
     count: int,
     drawings: Sequence[StoredFiles],
     progress: Callable[[int], None] = lambda _: None,
+    part: tuple[int, int] = (1, 1),
 ) -> None:
-    """Add `count` pictures, within `indexing.filled_at_once`."""
+    """Add `count` pictures, within `indexing.filled_at_once`.
+
+    They came evenly over the last years, or in one of so many equal parts of that time: `(1, 20)` is the earliest.
+    """
     tags, collections = _named(uow, place)
     connection = uow.connection()
     first = (connection.scalar(select(func.max(_table(Image).c.id))) or 0) + 1
     for at in range(0, count, _BATCH):
-        rows = _Rows(place, drawings, tags, collections, first=first, of=count)
+        rows = _Rows(place, drawings, tags, collections, first=first, of=count, part=part)
         rows.make(range(at, min(at + _BATCH, count)))
         rows.insert(connection)
         progress(min(at + _BATCH, count))
@@ -170,9 +174,10 @@ class _Rows:
         *,
         first: int,
         of: int,
+        part: tuple[int, int],
     ) -> None:
         self._place, self._drawings, self._tags, self._collections = place, drawings, tags, collections
-        self._first, self._of, self._now = first, of, now()
+        self._first, self._of, self._part, self._now = first, of, part, now()
         self._images: list[dict[str, Any]] = []
         self._of_table: dict[Any, list[dict[str, Any]]] = {ImageTag: [], CollectionImage: [], ImageUse: []}
         self._keys: dict[int, tuple[list[str], list[str]]] = {}
@@ -250,8 +255,9 @@ class _Rows:
         }
 
     def _moment(self, number: int) -> datetime:
-        """Return when it came: evenly over two years, the last just now."""
-        return self._now - _YEARS * ((self._of - number) / (self._of + 1))
+        """Return when it came: evenly over two years or a part of them, the last just now."""
+        nth, parts = self._part
+        return self._now - _YEARS * ((parts - nth + (self._of - number) / (self._of + 1)) / parts)
 
     def _sort_in(self, rng: random.Random, row: dict[str, Any]) -> None:
         tags = sorted(rng.sample(sorted(self._tags), rng.choice((0, 0, 0, 1, 2))))
