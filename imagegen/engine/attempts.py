@@ -24,8 +24,8 @@ from imagegen.engine.stand_ins import StandIn
 from imagegen.extensions import db, runtime
 from imagegen.imaging.errors import ImagingError
 from imagegen.models import Attempt, Job, Shot, UnitOfWork, User, attempt_shots, writes
+from imagegen.models.bare import table_of
 from imagegen.models.columns import db_now
-from imagegen.models.jobs import running
 from imagegen.models.states import AttemptStatus, ShotStatus
 from imagegen.providers.base import Provider
 from imagegen.providers.calls import Accepted, ImageRequest, ImageResult, Usage
@@ -108,25 +108,28 @@ def _hand_back(uow: UnitOfWork, claim: Claim) -> None:
         states.give_back(uow, shot=shot, job=job)
 
 
-# Built once: building them takes longer than they take, and every call runs them.
+# Built once, and past the ORM: that takes longer than they take, and every call runs them.
+_jobs, _shots, _attempts = table_of(Job), table_of(Shot), table_of(Attempt)
 _HOLD_JOB = (
-    select(Job.id).join(Shot, Shot.job_id == Job.id).where(Shot.id == bindparam("shot")).with_for_update(of=Job)
+    select(_jobs.c.id)
+    .join(_shots, _shots.c.job_id == _jobs.c.id)
+    .where(_shots.c.id == bindparam("shot"))
+    .with_for_update(of=_jobs)
 )
 _SEND = (
-    update(Attempt)
+    update(_attempts)
     .where(
-        Attempt.id == bindparam("attempt"),
+        _attempts.c.id == bindparam("attempt"),
         exists().where(
-            Shot.id == bindparam("shot"),
-            Shot.fence == bindparam("under"),
-            running(),
-            Job.id == Shot.job_id,
-            Job.cancel_requested_at.is_(None),
+            _shots.c.id == bindparam("shot"),
+            _shots.c.fence == bindparam("under"),
+            _shots.c.status == ShotStatus.RUNNING,
+            _jobs.c.id == _shots.c.job_id,
+            _jobs.c.cancel_requested_at.is_(None),
         ),
     )
     .values(status=AttemptStatus.SENT, sent_at=db_now())
-    .returning(Attempt.id)
-    .execution_options(synchronize_session=False)
+    .returning(_attempts.c.id)
 )
 
 
@@ -134,9 +137,10 @@ _SEND = (
 def _mark_sent(uow: UnitOfWork, claim: Claim) -> bool:
     """Write down that the call may reach the provider from now on; False if it must not: lost, or canceled."""
     # The job's lock keeps away whoever thinks that this process is dead, until it is written down.
-    uow.scalar(_HOLD_JOB, {"shot": claim.shot_id})
+    connection = uow.connection()
+    connection.scalar(_HOLD_JOB, {"shot": claim.shot_id})
     who = {"attempt": claim.attempt_id, "shot": claim.shot_id, "under": claim.fence}
-    if uow.scalar(_SEND, who) is not None:
+    if connection.scalar(_SEND, who) is not None:
         return True
     locked = states.lock(uow, shot_id=claim.shot_id, fence=claim.fence)
     if locked is not None:

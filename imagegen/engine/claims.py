@@ -6,18 +6,20 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, insert, select, update
+from sqlalchemy import Select, bindparam, func, insert, select, update
+from sqlalchemy.sql.dml import ReturningInsert
 
 from imagegen.core.ids import new_id
 from imagegen.engine import fair_order, limits, states
 from imagegen.engine.limits import Closed
 from imagegen.engine.states import StartedShot
 from imagegen.extensions import db
-from imagegen.models import Attempt, Job, ProviderKey, Shot, UnitOfWork, attempt_shots, writes
+from imagegen.models import Attempt, Job, Shot, UnitOfWork, attempt_shots, writes
+from imagegen.models.bare import table_of
 from imagegen.models.columns import db_now
 from imagegen.models.jobs import running, waiting
-from imagegen.models.provider_states import NO_KEY
 from imagegen.models.states import AttemptStatus, ShotStatus
 
 AT_ONCE = 8
@@ -94,9 +96,8 @@ def _begin(
             uow,
             job=job,
             shot_ids=uow.scalars(which, {"job": job.id, "most": turns[job.id]}).all(),
-            provider_key=_key(),
-            lease_owner=owner,
-            lease_until=db_now(lease_seconds),
+            owner=owner,
+            lease_seconds=lease_seconds,
         )
         claims += _prepare(uow, job, started, shut)
     return claims
@@ -117,12 +118,18 @@ def _prepare(uow: UnitOfWork, job: Job, shots: Sequence[StartedShot], shut: Sequ
         }
         for public_id, shot in attempts.items()
     ]
-    numbers = dict(uow.execute(insert(Attempt).returning(Attempt.public_id, Attempt.id), rows).all()) if rows else {}
+    numbers: dict[str, int] = dict(uow.connection().execute(_new_attempts(), rows).all()) if rows else {}
     uow.append(attempt_shots, [{"attempt_id": numbers[key], "shot_id": shot.id} for key, shot in attempts.items()])
     closed = {(each.provider, each.key): each for each in shut}
     for public_id, shot in attempts.items():
         account = (shot.provider, shot.provider_key)
         yield Claim(shot.id, numbers[public_id], job.organisation_id, shot.fence, shut=closed.get(account))
+
+
+@cache
+def _new_attempts() -> ReturningInsert[Any]:
+    attempts = table_of(Attempt)
+    return insert(attempts).returning(attempts.c.public_id, attempts.c.id)
 
 
 @cache
@@ -144,9 +151,14 @@ def _taken_on() -> Select[int, int]:
     )
 
 
+@cache
+def _some_to_be_fetched() -> Select[int, int]:
+    return to_be_fetched().limit(bindparam("most"))
+
+
 def _left_behind(uow: UnitOfWork, *, owner: str, lease_seconds: float, most: int) -> Sequence[Claim]:
     claims = []
-    for shot_id, attempt_id in uow.execute(to_be_fetched().limit(most)).all():
+    for shot_id, attempt_id in uow.execute(_some_to_be_fetched(), {"most": most}).all():
         locked = states.lock(uow, shot_id=shot_id)
         if locked is None:
             continue
@@ -157,14 +169,6 @@ def _left_behind(uow: UnitOfWork, *, owner: str, lease_seconds: float, most: int
         shot.lease_owner, shot.lease_until, shot.fence = owner, db_now(lease_seconds), shot.fence + 1
         claims.append(Claim(shot.id, attempt_id, job.organisation_id, shot.fence, taken_on=True))
     return claims
-
-
-def _key() -> ColumnElement[str]:
-    """Return the digest of the organisation's own key to the shot's provider, blank if it has none."""
-    own = select(ProviderKey.digest).where(
-        ProviderKey.organisation_id == Shot.organisation_id, ProviderKey.provider == Shot.provider
-    )
-    return func.coalesce(own.scalar_subquery(), NO_KEY)
 
 
 @writes

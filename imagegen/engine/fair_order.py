@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Select, bindparam, exists, func, literal, 
 
 from imagegen.engine import limits
 from imagegen.engine.limits import Closed
+from imagegen.extensions import db
 from imagegen.models import Job, Shot, UnitOfWork
 from imagegen.models.columns import db_now
 from imagegen.models.jobs import unfinished, waiting
@@ -59,6 +60,13 @@ def next_turns(uow: UnitOfWork, shut: Sequence[Closed], *, most: int) -> Mapping
 def lone_turn(uow: UnitOfWork, shut: Sequence[Closed]) -> Mapping[int, int]:
     """Return the job whose turn it is among the small ones of which nothing runs; empty without any."""
     return _dealt(_candidates(uow, shut, most=1, lone_only=True), 1)
+
+
+def is_lone_waiting() -> bool:
+    """Tell whether a small job of which nothing runs waits: a look before anything is locked for it."""
+    found = db.session.execute(_ranked_with_all_open(lone_only=True), {"most": 1, "rows": 1}).first()
+    db.session.rollback()
+    return found is not None
 
 
 def shots_of_job(shut: Sequence[Closed]) -> Select[int]:

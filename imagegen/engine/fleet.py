@@ -60,10 +60,11 @@ def draining(worker: str) -> bool:
 
 
 class Orders(NamedTuple):
-    """Whether a worker is to claim nothing more, and whether there may be anything to claim."""
+    """Whether a worker is to claim nothing more, whether shots wait, and whether pictures wait to be fetched."""
 
     draining: bool
-    work: bool
+    waiting: bool
+    fetching: bool
 
 
 def orders(worker: str) -> Orders:
@@ -75,10 +76,9 @@ def orders(worker: str) -> Orders:
 
 
 @cache
-def _orders() -> Select[bool, bool]:
+def _orders() -> Select[bool, bool, bool]:
     held = select(Switch.name).where(Switch.name.in_(bindparam("switches", expanding=True)))
-    work = select(Shot.id).where(waiting()).exists() | claims.to_be_fetched().exists()
-    return select(held.exists(), work)
+    return select(held.exists(), select(Shot.id).where(waiting()).exists(), claims.to_be_fetched().exists())
 
 
 @writes

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, func, select, update
+from sqlalchemy.sql.dml import ReturningUpdate
 
-from imagegen.models import Job, Shot, UnitOfWork
+from imagegen.models import Job, ProviderKey, Shot, UnitOfWork
+from imagegen.models.bare import table_of
 from imagegen.models.columns import db_now
+from imagegen.models.provider_states import NO_KEY
 from imagegen.models.states import JOB_ENDS, SHOT_MOVES, ShotStatus, derive
 from imagegen.services import events, ledger
 
@@ -38,6 +42,13 @@ _JOB_OF_SHOT = (
     .execution_options(populate_existing=True)
 )
 _SHOT = select(Shot).where(Shot.id == bindparam("shot")).with_for_update().execution_options(populate_existing=True)
+_JOBS = (
+    select(Job)
+    .where(Job.id.in_(bindparam("which", expanding=True)))
+    .order_by(Job.id)
+    .with_for_update()
+    .execution_options(populate_existing=True)
+)
 
 
 def lock(
@@ -60,8 +71,7 @@ def lock_jobs(uow: UnitOfWork, *, job_ids: Collection[int]) -> Sequence[Job]:
     """Return jobs, locked until the end of `uow`, in the order in which everybody locks several."""
     if not job_ids:
         return []
-    jobs = select(Job).where(Job.id.in_(job_ids)).order_by(Job.id).with_for_update()
-    return uow.scalars(jobs.execution_options(populate_existing=True)).all()
+    return uow.scalars(_JOBS, {"which": list(job_ids)}).all()
 
 
 def move(uow: UnitOfWork, *, shot: Shot, job: Job, to: ShotStatus, **facts: Any) -> None:
@@ -80,30 +90,43 @@ def move(uow: UnitOfWork, *, shot: Shot, job: Job, to: ShotStatus, **facts: Any)
     _follow(uow, job, [shot], leaves=old, enters=to)
 
 
-def start(uow: UnitOfWork, *, job: Job, shot_ids: Sequence[int], **facts: Any) -> Sequence[StartedShot]:
+def start(
+    uow: UnitOfWork, *, job: Job, shot_ids: Sequence[int], owner: str, lease_seconds: float
+) -> Sequence[StartedShot]:
     """Let waiting shots of a locked job run, all in one statement; return those that were still waiting, in order."""
     if not shot_ids:
         return []
-    begun = (
-        update(Shot)
-        .where(Shot.id.in_(shot_ids), Shot.status == ShotStatus.WAITING)
+    begun = uow.connection().execute(_start(), {"which": shot_ids, "owner": owner, "seconds": lease_seconds})
+    shots = sorted(StartedShot(*row) for row in begun)
+    _follow(uow, job, shots, leaves=ShotStatus.WAITING, enters=ShotStatus.RUNNING)
+    return shots
+
+
+@cache
+def _start() -> ReturningUpdate[Any]:
+    shots, keys = table_of(Shot), table_of(ProviderKey)
+    # The organisation's own key to the provider that the shot is to be drawn by, blank if it has none.
+    own = select(keys.c.digest).where(
+        keys.c.organisation_id == shots.c.organisation_id, keys.c.provider == shots.c.provider
+    )
+    return (
+        update(shots)
+        .where(shots.c.id.in_(bindparam("which", expanding=True)), shots.c.status == ShotStatus.WAITING)
         .values(
             status=ShotStatus.RUNNING,
             step="calling",
-            fence=Shot.fence + 1,
-            tries=Shot.tries + 1,
+            provider_key=func.coalesce(own.scalar_subquery(), NO_KEY),
+            lease_owner=bindparam("owner"),
+            lease_until=db_now(bindparam("seconds")),
+            fence=shots.c.fence + 1,
+            tries=shots.c.tries + 1,
             not_before=None,
             error_kind=None,
             error_message=None,
             started_at=db_now(),
-            **facts,
         )
-        .returning(*(getattr(Shot, name) for name in StartedShot._fields))
-        .execution_options(synchronize_session=False)
+        .returning(*(shots.c[name] for name in StartedShot._fields))
     )
-    shots = sorted(StartedShot(*row) for row in uow.execute(begun))
-    _follow(uow, job, shots, leaves=ShotStatus.WAITING, enters=ShotStatus.RUNNING)
-    return shots
 
 
 def _follow(

@@ -17,7 +17,7 @@ from redis import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from imagegen.core.ids import new_id
-from imagegen.engine import attempts, claims, dispatch, fleet
+from imagegen.engine import attempts, claims, dispatch, fair_order, fleet
 from imagegen.engine.claims import Claim
 from imagegen.extensions import WORK_CHANNEL, db, in_app_context, runtime
 from imagegen.models import system_scope
@@ -103,8 +103,8 @@ class Crew:
             orders = fleet.orders(self._worker)
             if orders.draining and not self._claims:
                 return None
-            if orders.work and not orders.draining:
-                self._fill(pool)
+            if (orders.waiting or orders.fetching) and not orders.draining:
+                self._fill(pool, fetching=orders.fetching)
             return self._seconds_to_wait()
         except SQLAlchemyError:
             # The database is busy or away. What runs here goes on; what waits is found by a later wake-up.
@@ -115,9 +115,11 @@ class Crew:
         self._stopping.set()
         self._stirred.set()
 
-    def _fill(self, pool: ThreadPoolExecutor) -> None:
+    def _fill(self, pool: ThreadPoolExecutor, *, fetching: bool) -> None:
+        keep_one = self.slots >= ENOUGH_TO_KEEP_ONE
         while not self._stopping.is_set() and (free := self._free()) > 0:
-            keep_one = self.slots >= ENOUGH_TO_KEEP_ONE
+            if keep_one and free == 1 and not fetching and not fair_order.is_lone_waiting():
+                return  # which is so at most times: others may write meanwhile
             found, more = claims.claim_some(
                 owner=self.owner, lease_seconds=self.lease_seconds, free=free, keep_one=keep_one
             )
@@ -146,8 +148,10 @@ class Crew:
             with self._lock:
                 # By the attempt: the shot itself may have been given back and claimed again by now.
                 self._claims.pop(claim.attempt_id, None)
+                frees = claim.attempt_id not in self._answered or len(self._answered) >= self.slots
                 self._answered.discard(claim.attempt_id)
-            self._stirred.set()
+            if frees or not self._claims:
+                self._stirred.set()
 
     def _on_answer(self, claim: Claim) -> None:
         """Let another call begin while this one's picture is put away."""

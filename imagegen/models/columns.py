@@ -6,7 +6,18 @@ import json
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from sqlalchemy import JSON, BigInteger, ColumnElement, DateTime, Dialect, String, Text, bindparam, literal
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    BindParameter,
+    ColumnElement,
+    DateTime,
+    Dialect,
+    String,
+    Text,
+    bindparam,
+    literal,
+)
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import InstrumentedAttribute, mapped_column
 from sqlalchemy.sql import functions
@@ -72,8 +83,8 @@ class db_now(functions.FunctionElement[datetime]):
     type = UtcDateTime()
     inherit_cache = True
 
-    def __init__(self, offset: float = 0.0) -> None:
-        super().__init__(literal(float(offset)))
+    def __init__(self, offset: float | BindParameter[float] = 0.0) -> None:
+        super().__init__(offset if isinstance(offset, BindParameter) else literal(float(offset)))
 
 
 @compiles(db_now, "sqlite")

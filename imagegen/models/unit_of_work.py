@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import Engine, Table, insert, text
+from sqlalchemy import Engine, Insert, Table, insert, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -67,7 +67,7 @@ class UnitOfWork(Session):
         for row in rows:
             check_owner(row.get("organisation_id"), of=table)
         if rows:
-            self.connection().execute(insert(table), list(rows))
+            self.connection().execute(_insert_into(table), list(rows))
 
     def alone(self, table: type[Model]) -> None:
         """Let nobody else write to `table` until the end. SQLite has only one writer at a time anyway."""
@@ -89,6 +89,11 @@ class UnitOfWork(Session):
         """Call what waited for the commit; the connection is back in its pool by then."""
         for function in self._after_commit:
             function()
+
+
+@functools.cache
+def _insert_into(table: type[Model] | Table) -> Insert:
+    return insert(table)
 
 
 def _let_go_of_reader() -> None:

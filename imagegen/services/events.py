@@ -9,25 +9,22 @@ from sqlalchemy import BindParameter, bindparam, update
 
 from imagegen.extensions import announce
 from imagegen.models import Event, Job, Organisation, UnitOfWork
+from imagegen.models.bare import table_of
 
 _PENDING = "pending_events"
 
-# Built once: building them takes longer than they take, and every picture runs them several times.
+# Built once, and past the ORM: that takes longer than they take, and every picture runs them several times.
 _ONE: BindParameter[int] = bindparam("one")
 _MORE: BindParameter[int] = bindparam("more")
+_jobs, _organisations = table_of(Job), table_of(Organisation)
 _OF_JOB = (
-    update(Job)
-    .where(Job.id == _ONE)
-    .values(event_seq=Job.event_seq + _MORE)
-    .returning(Job.event_seq)
-    .execution_options(synchronize_session=False)
+    update(_jobs).where(_jobs.c.id == _ONE).values(event_seq=_jobs.c.event_seq + _MORE).returning(_jobs.c.event_seq)
 )
 _OF_ORGANISATION = (
-    update(Organisation)
-    .where(Organisation.id == _ONE)
-    .values(event_seq=Organisation.event_seq + _MORE)
-    .returning(Organisation.event_seq)
-    .execution_options(synchronize_session=False)
+    update(_organisations)
+    .where(_organisations.c.id == _ONE)
+    .values(event_seq=_organisations.c.event_seq + _MORE)
+    .returning(_organisations.c.event_seq)
 )
 
 
@@ -70,12 +67,13 @@ def record(uow: UnitOfWork, *, job: Job, type: str, shot: Numbered | None = None
 
 def _number(uow: UnitOfWork) -> None:
     pending: list[dict[str, Any]] = uow.info.pop(_PENDING)
+    connection = uow.connection()
     for job_id, count in sorted(Counter(event["job_id"] for event in pending).items()):
-        last = uow.scalars(_OF_JOB, {"one": job_id, "more": count}).one()
+        last = connection.execute(_OF_JOB, {"one": job_id, "more": count}).scalar_one()
         for seq, event in enumerate((e for e in pending if e["job_id"] == job_id), last - count + 1):
             event["seq"] = seq
     for organisation_id, count in sorted(Counter(event["organisation_id"] for event in pending).items()):
-        last = uow.scalars(_OF_ORGANISATION, {"one": organisation_id, "more": count}).one()
+        last = connection.execute(_OF_ORGANISATION, {"one": organisation_id, "more": count}).scalar_one()
         mine = [e for e in pending if e["organisation_id"] == organisation_id]
         for seq, event in enumerate(mine, last - count + 1):
             event["organisation_seq"] = seq

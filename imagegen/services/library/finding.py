@@ -38,6 +38,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import TSQUERY
 
 from imagegen.models import ImageEra, ImageIndex
+from imagegen.models.bare import table_of
 from imagegen.models.image_index import FTS_TABLE, mark_term, mark_trigram, quoted
 from imagegen.services.library import marks
 from imagegen.services.library.eras import Look, look
@@ -246,7 +247,7 @@ def _walked(search: Search, after: Cursor | None, limit: int, name: str, *, skip
 
 def _within_eras(rows: Any, first: date, last: date) -> ColumnElement[bool]:
     """Return the condition that a row is of an era, or between eras, in which pictures of these days came."""
-    eras = ImageEra.__table__
+    eras = table_of(ImageEra)
     of_days = and_(eras.c.last_day >= first.isoformat(), eras.c.first_day <= last.isoformat())
     least = select(func.min(eras.c.era) * marks.PLOT).where(of_days).scalar_subquery()
     most = select(func.max(eras.c.era) * marks.PLOT + marks.PLOT - 1).where(of_days).scalar_subquery()

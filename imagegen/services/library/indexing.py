@@ -17,6 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, UOWTransaction
 
 from imagegen.models import Collection, CollectionImage, Image, ImageEra, ImageIndex, ImageTag, Tag, UnitOfWork, User
+from imagegen.models.bare import table_of
 from imagegen.models.image_index import FTS_TABLE
 from imagegen.models.triggers import install
 from imagegen.services.library import marks
@@ -35,15 +36,9 @@ _WIDEN = (
 )
 
 
-def _table(model: Any) -> Table:
-    """Return the bare table: the index is kept for all organisations, whatever scope is open."""
-    table: Table = model.__table__
-    return table
-
-
-_images, _users, _index, _eras = _table(Image), _table(User), _table(ImageIndex), _table(ImageEra)
-_tags, _image_tags = _table(Tag), _table(ImageTag)
-_collections, _collection_images = _table(Collection), _table(CollectionImage)
+_images, _users, _index, _eras = table_of(Image), table_of(User), table_of(ImageIndex), table_of(ImageEra)
+_tags, _image_tags = table_of(Tag), table_of(ImageTag)
+_collections, _collection_images = table_of(Collection), table_of(CollectionImage)
 
 _PERSONS = select(_users.c.id, _users.c.public_id).where(_users.c.id.in_(bindparam("ids", expanding=True)))
 

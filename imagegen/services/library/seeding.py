@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import Connection, Table, func, insert, select, text
+from sqlalchemy import Connection, func, insert, select, text
 
 from imagegen.core.clock import now
 from imagegen.core.errors import NotFound
@@ -32,6 +32,7 @@ from imagegen.models import (
     User,
     writes,
 )
+from imagegen.models.bare import table_of
 from imagegen.providers.local.drawing import Wish, picture
 from imagegen.providers.local.encode import encode
 from imagegen.services.library import indexing, usage
@@ -131,7 +132,7 @@ def add(
     """
     tags, collections = _named(uow, place)
     connection = uow.connection()
-    first = (connection.scalar(select(func.max(_table(Image).c.id))) or 0) + 1
+    first = (connection.scalar(select(func.max(table_of(Image).c.id))) or 0) + 1
     for at in range(0, count, _BATCH):
         rows = _Rows(place, drawings, tags, collections, first=first, of=count, part=part)
         rows.make(range(at, min(at + _BATCH, count)))
@@ -155,11 +156,6 @@ def _named(uow: UnitOfWork, place: Place) -> tuple[dict[str, int], dict[str, int
     uow.add_all([*tags, *collections])
     uow.flush()
     return {tag.key: tag.id for tag in tags}, {each.public_id: each.id for each in collections}
-
-
-def _table(model: Any) -> Table:
-    table: Table = model.__table__
-    return table
 
 
 class _Rows:
@@ -194,17 +190,17 @@ class _Rows:
 
     def insert(self, connection: Connection) -> None:
         """Write them, and what they are found by."""
-        connection.execute(insert(_table(Image)), self._images)
+        connection.execute(insert(table_of(Image)), self._images)
         for model, rows in self._of_table.items():
             if rows:
-                connection.execute(insert(_table(model)), rows)
+                connection.execute(insert(table_of(model)), rows)
         people = dict(self._place.people)
         entries = [
             indexing.entry(SimpleNamespace(**row), person=people[row["user_id"]], tags=tags, collections=collections)
             for row in self._images
             for tags, collections in (self._keys[row["id"]],)
         ]
-        connection.execute(insert(_table(ImageIndex)), entries)
+        connection.execute(insert(table_of(ImageIndex)), entries)
         indexing.widen_eras(connection, entries)
 
     def _image(self, rng: random.Random, number: int) -> dict[str, Any]:
