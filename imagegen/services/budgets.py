@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
+from functools import cache
 
-from sqlalchemy import and_, literal, or_, select, update
+from sqlalchemy import Select, and_, bindparam, literal, or_, select, update
 from sqlalchemy.orm import joinedload
 
 from imagegen.core.clock import now
@@ -88,26 +89,34 @@ class Verdict:
 def standings(*, organisation: Organisation, user_id: int | None = None) -> list[Standing]:
     """Return the organisation's budgets and the person's (all people's without one), in the order they are taken."""
     moment = now()
-    present = and_(
-        BudgetPeriod.budget_id == Budget.id, BudgetPeriod.starts_at <= moment, BudgetPeriod.ends_at > moment
-    )
-    query = (
-        select(Budget, BudgetPeriod)
-        .outerjoin(BudgetPeriod, present)
-        .where(Budget.organisation_id == organisation.id)
-        .options(joinedload(Budget.user), joinedload(BudgetPeriod.asked_by))
-        .order_by(*ORDER, Budget.id, BudgetPeriod.id)
-    )
-    if user_id is not None:
-        query = query.where(or_(Budget.user_id.is_(None), Budget.user_id == user_id))
+    parameters = {"place": organisation.id, "now": moment} | ({} if user_id is None else {"person": user_id})
     # After a change of the time zone two days may lie over each other; the newer one counts.
-    found = {budget.id: (budget, period) for budget, period in db.session.execute(query)}
+    rows = db.session.execute(_standings(user_id is not None), parameters)
+    found = {budget.id: (budget, period) for budget, period in rows}
     return [
         Standing(
             budget, period, period.ends_at if period else SPANS[budget.per](moment, organisation.time_zone).ends_at
         )
         for budget, period in found.values()
     ]
+
+
+@cache
+def _standings(of_person: bool) -> Select[Budget, BudgetPeriod]:
+    # Built once: every page asks it, and every event of a person's own.
+    present = and_(
+        BudgetPeriod.budget_id == Budget.id,
+        BudgetPeriod.starts_at <= bindparam("now"),
+        BudgetPeriod.ends_at > bindparam("now"),
+    )
+    query = (
+        select(Budget, BudgetPeriod)
+        .outerjoin(BudgetPeriod, present)
+        .where(Budget.organisation_id == bindparam("place"))
+        .options(joinedload(Budget.user), joinedload(BudgetPeriod.asked_by))
+        .order_by(*ORDER, Budget.id, BudgetPeriod.id)
+    )
+    return query.where(or_(Budget.user_id.is_(None), Budget.user_id == bindparam("person"))) if of_person else query
 
 
 def tightest(found: Sequence[Standing]) -> Standing | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from sqlalchemy import Select, bindparam, func, select, union_all
 from sqlalchemy.orm import aliased, selectinload
@@ -74,18 +75,15 @@ def list_jobs(
 def view(jobs: Sequence[Job], *, with_attempts: bool = False) -> list[JobView]:
     """Return `jobs` with their shots and pictures: two queries, however many jobs."""
     ids = [job.id for job in jobs]
-    query = _shots().where(Shot.job_id.in_(ids)).order_by(Shot.slot)
-    if with_attempts:
-        query = query.options(selectinload(Shot.attempts))
     by_job: dict[int, list[ShotView]] = {job_id: [] for job_id in ids}
-    for each in _views(query):
+    for each in _views(_shots_of_jobs(with_attempts), which=ids):
         by_job[each.shot.job_id].append(each)
     return [JobView(job, by_job[job.id]) for job in jobs]
 
 
 def view_of_shots(shot_ids: Sequence[int]) -> list[ShotView]:
     """Return these shots with their pictures and attempts."""
-    return _views(_shots().where(Shot.id.in_(shot_ids)).options(selectinload(Shot.attempts)))
+    return _views(_some_shots(), which=list(shot_ids))
 
 
 _Reused = aliased(Image)
@@ -101,8 +99,23 @@ def _shots() -> Select[Shot, Image, Image]:
     )
 
 
-def _views(query: Select[Shot, Image, Image]) -> list[ShotView]:
-    return [ShotView(shot, made or reused) for shot, made, reused in db.session.execute(query)]
+# Built once: every page and every event asks them.
+
+
+@cache
+def _shots_of_jobs(with_attempts: bool) -> Select[Shot, Image, Image]:
+    query = _shots().where(Shot.job_id.in_(bindparam("which", expanding=True))).order_by(Shot.slot)
+    return query.options(selectinload(Shot.attempts)) if with_attempts else query
+
+
+@cache
+def _some_shots() -> Select[Shot, Image, Image]:
+    query = _shots().where(Shot.id.in_(bindparam("which", expanding=True)))
+    return query.options(selectinload(Shot.attempts))
+
+
+def _views(query: Select[Shot, Image, Image], **parameters: object) -> list[ShotView]:
+    return [ShotView(shot, made or reused) for shot, made, reused in db.session.execute(query, parameters)]
 
 
 def first_pictures(job_ids: Sequence[int], *, each: int) -> dict[int, list[Image]]:
@@ -197,12 +210,19 @@ def events_after(
     *, seq: int, user_id: int | None = None, job_id: int | None = None, limit: int = 1000
 ) -> Sequence[Event]:
     """Return the events of the organisation in scope after number `seq`, in order."""
-    query = select(Event).where(Event.organisation_seq > seq)
-    if user_id is not None:
-        query = query.where(Event.user_id == user_id)
-    if job_id is not None:
-        query = query.where(Event.job_id == job_id)
-    return db.session.scalars(query.order_by(Event.organisation_seq).limit(limit)).all()
+    parameters = {"seq": seq, "limit": limit, "person": user_id, "job": job_id}
+    query = _events_after(user_id is not None, job_id is not None)
+    return db.session.scalars(query, {name: value for name, value in parameters.items() if value is not None}).all()
+
+
+@cache
+def _events_after(of_person: bool, of_job: bool) -> Select[Event]:
+    query = select(Event).where(Event.organisation_seq > bindparam("seq"))
+    if of_person:
+        query = query.where(Event.user_id == bindparam("person"))
+    if of_job:
+        query = query.where(Event.job_id == bindparam("job"))
+    return query.order_by(Event.organisation_seq).limit(bindparam("limit"))
 
 
 def job_events(job: Job, *, after: int = 0) -> Sequence[Event]:
