@@ -19,6 +19,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
 from sqlalchemy import MetaData
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import DeclarativeBase
 from werkzeug.local import LocalProxy
 
@@ -56,7 +57,18 @@ class Base(DeclarativeBase):
     )
 
 
-db = SQLAlchemy(model_class=Base, disable_autonaming=True)
+class Database(SQLAlchemy):
+    """Flask-SQLAlchemy, but that an answer is given also where the database hangs up on who has read all it needs."""
+
+    def _teardown_session(self, exc: BaseException | None) -> None:
+        try:
+            super()._teardown_session(exc)
+        except DBAPIError as error:
+            structlog.get_logger(__name__).warning("database.hung_up", error=str(error.orig))
+            self.session.registry.clear()
+
+
+db = Database(model_class=Base, disable_autonaming=True)
 if TYPE_CHECKING:
     Model = Base  # mypy can't follow the class that Flask-SQLAlchemy makes from it
 else:

@@ -129,8 +129,8 @@ class Processes:
 
 
 def _answers(url: str) -> bool:
-    with suppress(requests.ConnectionError):
-        return requests.get(url, timeout=10).ok
+    with suppress(requests.RequestException):
+        return requests.get(url, timeout=5).ok
     return False
 
 

@@ -7,12 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, select, text, update
+from sqlalchemy import NullPool, create_engine, func, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from imagegen.extensions import db, in_app_context
 from imagegen.models import Event, Job, Organisation, UnitOfWork, system_scope, unit_of_work, writes
 from imagegen.services import events
+from imagegen.settings import Settings
 from tests.models.conftest import Place
 from tests.models.rows import add_member
 
@@ -254,3 +255,14 @@ def test_an_event_of_a_rolled_back_change_leaves_no_gap(one: Place) -> None:
     with system_scope():
         found = db.session.execute(select(Event.type, Event.seq, Event.organisation_seq).order_by(Event.id)).all()
     assert [tuple(row) for row in found] == [("job.queued", 1, 1), ("job.kept", 2, 2)]
+
+
+@pytest.mark.databases("postgresql")
+def test_a_database_that_hangs_up_on_a_reader_costs_nobody_the_answer(app: Flask, settings: Settings) -> None:
+    with app.app_context():
+        mine = db.session.scalar(text("SELECT pg_backend_pid()"))
+        with create_engine(settings.database_url, poolclass=NullPool).connect() as other:
+            other.execute(text("SELECT pg_terminate_backend(:mine)"), {"mine": mine})
+
+    with app.app_context():
+        assert db.session.scalar(text("SELECT 1")) == 1
