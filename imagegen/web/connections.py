@@ -31,6 +31,22 @@ class Connection:
         """Whether a part of what was written has not gone out yet: `finish` waits for that."""
         return bool(self._rest)
 
+    @property
+    def gone(self) -> bool:
+        """Whether the client has closed its end, as far as is known by now."""
+        if self._socket.fileno() < 0:
+            return True
+        patience = self._socket.gettimeout()
+        self._socket.settimeout(0)
+        try:
+            return not self._socket.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        finally:
+            self._socket.settimeout(patience)
+
     def write(self, data: bytes) -> bool:
         """Send `data` as one chunk, as much as fits at once; False if nothing of it was taken."""
         if self._rest:

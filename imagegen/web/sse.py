@@ -67,7 +67,7 @@ class Hub:
             if audience is None:
                 audience = Audience(jobs.latest_seq(stream.organisation_id))
                 self._audiences[stream.organisation_id] = audience
-            elif audience.of_person(stream.user_id) >= MOST_STREAMS_A_PERSON:
+            elif not self._room_for(stream, audience):
                 stream.close("busy")
                 return
             audience.add(stream)
@@ -75,6 +75,17 @@ class Hub:
                 self._listener = threading.Thread(target=self._listen, name="events-hub", daemon=True)
                 self._listener.start()
                 threading.Thread(target=self._watch_rights, name="events-rights", daemon=True).start()
+
+    def _room_for(self, stream: Stream, audience: Audience) -> bool:
+        """Tell whether a person may open one more; pages that were left, of which no ping told yet, do not count."""
+        others = audience.of_person(stream.user_id)
+        if len(others) < MOST_STREAMS_A_PERSON:
+            return True
+        left = [other for other in others if other.gone]
+        for other in left:
+            audience.discard(other)
+            other.close("gone")
+        return len(others) - len(left) < MOST_STREAMS_A_PERSON
 
     def leave(self, stream: Stream) -> None:
         """Forget `stream`; done twice it does no harm."""

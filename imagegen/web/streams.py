@@ -73,6 +73,11 @@ class Stream:
     waiting: bool = False
     """Whether its reader waits: all that it was given is out, and it gives nothing out itself."""
 
+    @property
+    def gone(self) -> bool:
+        """Whether its reader has left, as far as its connection can tell: a reader that waits learns of it late."""
+        return self.connection is not None and self.connection.gone
+
     @cached_property
     def kind(self) -> Kind:
         """What it has in common with other streams; nothing of that changes once it has joined them."""
@@ -158,9 +163,9 @@ class Audience:
         if not streams:
             self._kinds.pop(stream.kind, None)
 
-    def of_person(self, user_id: int) -> int:
-        """Return how many streams a person has open."""
-        return sum(len(streams) for kind, streams in self._kinds.items() if kind.user_id == user_id)
+    def of_person(self, user_id: int) -> list[Stream]:
+        """Return the streams that a person has open."""
+        return [stream for kind, streams in self._kinds.items() if kind.user_id == user_id for stream in streams]
 
     def by_kind(self) -> list[list[Stream]]:
         """Return the streams as they are now, those of a kind together."""

@@ -193,9 +193,9 @@ def send_form(browser: requests.Session, url: str, **fields: str) -> None:
     assert answer.status_code == 303
 
 
-def listen(browser: requests.Session, web: Web) -> requests.Response:
-    """Open the stream of a page."""
-    return browser.get(f"{web.url}/jobs/stream", stream=True, timeout=RECHECK_SECONDS + 3 * MARGIN)
+def listen(browser: requests.Session, web: Web, timeout: float = RECHECK_SECONDS + 3 * MARGIN) -> requests.Response:
+    """Open the stream of a page; reading it fails when nothing comes for `timeout` seconds."""
+    return browser.get(f"{web.url}/jobs/stream", stream=True, timeout=timeout)
 
 
 def test_f32_a_reader_that_reads_nothing_keeps_nobody_waiting(
@@ -254,6 +254,15 @@ def test_f32_past_so_many_streams_a_person_is_told_to_ask_and_others_are_not(web
     finally:
         for stream in opened:
             stream.close()
+
+
+def test_f32_pages_that_were_just_left_do_not_count(web: Web, browse: Browse) -> None:
+    """Who walks quickly through the studio leaves streams behind that no ping has found dead yet."""
+    person = browse("ben")
+    for stream in [listen(person, web) for _ in range(MOST_STREAMS_A_PERSON)]:
+        stream.close()
+    with pytest.raises(requests.ConnectionError, match="timed out"):
+        farewell(listen(person, web, timeout=3))
 
 
 def test_f32_whoever_may_not_listen_any_more_hears_nothing_within_half_a_minute(

@@ -107,6 +107,18 @@ def test_a_connection_that_has_gone_is_left_to_its_reader(stream: Stream, pair: 
     assert stream.stirred.is_set()
 
 
+def test_a_stream_knows_without_waiting_whether_its_reader_has_left(stream: Stream, pair: Pair) -> None:
+    ours, theirs = pair
+    assert not stream.gone
+    theirs.sendall(b"said too much")
+    assert not stream.gone
+    assert ours.recv(100) == b"said too much"
+    theirs.close()
+    assert stream.gone
+    ours.close()
+    assert stream.gone
+
+
 def test_to_a_connection_that_was_closed_here_nothing_is_written(stream: Stream, pair: Pair) -> None:
     """Its number may be another's by now."""
     number = pair[0].fileno()
