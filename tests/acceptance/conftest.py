@@ -12,11 +12,11 @@ from imagegen.engine.retries import RetryRule
 from imagegen.extensions import runtime
 from imagegen.services import people
 from imagegen.services.audit import COMMAND_LINE
-from tests.api.conftest import Api, MakeApi, contracts, make_api, separate_requests
+from tests.api.conftest import Api, MakeApi, contracts, make_api
 from tests.conftest import MakePerson, Person
 from tests.fakes.openai_server import OpenAIServer
 
-__all__ = ["contracts", "make_api", "separate_requests"]
+__all__ = ["contracts", "make_api"]
 
 INSTALLATIONS_KEY = "sk-canary-of-the-installation"
 Work = Callable[[], None]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from flask import Flask, g, request_started
+from flask import Flask
 from flask.testing import FlaskClient
 from openapi_core import Config, OpenAPI
 from openapi_core.contrib.werkzeug import WerkzeugOpenAPIResponse
@@ -58,17 +58,6 @@ class Api:
 
 
 MakeApi = Callable[..., Api]
-
-
-@pytest.fixture(autouse=True)
-def separate_requests(app: Flask) -> Iterator[None]:
-    """Requests of a test share its app context; what one leaves in `g` must not reach the next."""
-
-    def forget(*_: object, **__: object) -> None:
-        vars(g._get_current_object()).clear()
-
-    with request_started.connected_to(forget, app):
-        yield
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from flask import Flask, g, request_started
+from flask import Flask
 from pydantic import SecretStr
 
 from imagegen.models import system_scope
@@ -15,17 +15,6 @@ from tests.models.rows import Member, add_member
 @pytest.fixture
 def settings_values() -> dict[str, object]:
     return {"openai_api_key": SecretStr("sk-never-called"), "openai_base_url": "http://127.0.0.1:9/v1"}
-
-
-@pytest.fixture(autouse=True)
-def separate_requests(app: Flask) -> Iterator[None]:
-    """Requests of a test share its app context; what one leaves in `g` must not reach the next."""
-
-    def forget(*_: object, **__: object) -> None:
-        vars(g._get_current_object()).clear()
-
-    with request_started.connected_to(forget, app):
-        yield
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from io import BytesIO
 from typing import Any
 
 import pytest
-from flask import Flask, g, request_started
+from flask import Flask
 from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.routing import Rule
@@ -32,17 +32,6 @@ BODIES: tuple[dict[str, Any], ...] = (
     {"a\0b": 1},
     {"search": {"q": ["x", {"y": "\0"}]}},
 )
-
-
-@pytest.fixture(autouse=True)
-def separate_requests(app: Flask) -> Iterator[None]:
-    """Requests of a test share its app context; what one leaves in `g` must not reach the next."""
-
-    def forget(*_: object, **__: object) -> None:
-        vars(g._get_current_object()).clear()
-
-    with request_started.connected_to(forget, app):
-        yield
 
 
 @pytest.fixture
