@@ -20,7 +20,7 @@ from imagegen.settings import PROJECT_ROOT, Settings
 Found = TypeVar("Found")
 
 
-def eventually(condition: Callable[[], Found], within: float = 20.0) -> Found:
+def eventually(condition: Callable[[], Found], within: float = 60.0) -> Found:
     """Wait until `condition` gives something true, and return it; fail when it does not in time."""
     give_up_at = time.monotonic() + within
     while not (found := condition()):

@@ -18,7 +18,7 @@ from tests.fakes.openai_server import OpenAIServer
 from tests.running_studio import Studio
 from tests.web.listening import serving
 
-DEADLINE = 8
+DEADLINE = 20
 """Seconds after which the studio gives a provider up here."""
 
 HERE = Path(__file__).parent

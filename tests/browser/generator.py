@@ -30,7 +30,7 @@ def id_of(job: Locator) -> str:
     return (job.get_attribute("id") or "").removeprefix("job-")
 
 
-def expect_all_drawn(job: Locator, count: int, within: float = 15) -> None:
+def expect_all_drawn(job: Locator, count: int, within: float = 40) -> None:
     """Wait until a job shows exactly `count` tiles, each with its picture, and says so in its line."""
     expect(job.locator(".tile[data-state=succeeded] img.tile__picture")).to_have_count(count, timeout=1000 * within)
     expect(job.locator(".tile")).to_have_count(count)

@@ -100,7 +100,7 @@ def test_without_scripts_links_and_reloads_lead_from_set_up_to_the_picture(
     page.locator("#generate").click()
     page.wait_for_url("**/jobs/*")
     # The page loads itself anew until everything is there.
-    expect(page.locator(".tile[data-state=succeeded]")).to_have_count(4, timeout=20_000)
+    expect(page.locator(".tile[data-state=succeeded]")).to_have_count(4)
     page.get_by_role("link", name="Open picture 2 of 4").click()
     page.wait_for_url("**/library/*")
     expect(page.locator(".filmstrip a").nth(1)).to_have_attribute("aria-current", "page")

@@ -74,7 +74,7 @@ def test_after_ctrl_c_nothing_is_left_and_the_call_under_way_is_not_forgotten(
     assert not [left for left in everybody if left.is_running() and left.status() != psutil.STATUS_ZOMBIE]
     own_studio.start()
     # The page is the same one; it has come back by itself.
-    expect(job.locator(".tile")).to_have_attribute("data-state", "unknown", timeout=20_000)
+    expect(job.locator(".tile")).to_have_attribute("data-state", "unknown")
     expect(job.locator(".tile__advice")).to_contain_text("It may have been billed.")
     assert len(openai.requests) == 1
 
@@ -108,7 +108,7 @@ def test_a_killed_worker_leaves_no_picture_in_the_air(own_studio: Studio, page: 
         lambda: {found.pid for found in own_studio.processes("imagegen-worker")} - {gone.pid for gone in before},
         within=5,
     )
-    expect(job.locator(".tile")).to_have_attribute("data-state", "unknown", timeout=15_000)
+    expect(job.locator(".tile")).to_have_attribute("data-state", "unknown")
     # What was sent is never sent again by itself.
     assert len(openai.requests) == 1
     expect_all_drawn(generate(page, "after the fall"), 1)

@@ -53,7 +53,7 @@ def failed(studio: Studio, openai_server: OpenAIServer, api: requests.Session) -
             eventually(lambda: openai_server.most_busy)
         else:
             eventually(lambda name=name: ended(name))  # type: ignore[misc]
-    eventually(lambda: all(map(ended, jobs)), within=DEADLINE + 10)
+    eventually(lambda: all(map(ended, jobs)), within=DEADLINE + 40)
     forgive(studio)
     return jobs
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, StorageState, expect, sync_playwright
 
-PATIENCE = 15_000
+PATIENCE = 40_000
 """Milliseconds that something may take on a busy machine before it counts as never."""
 
 EMAIL, PASSWORD = "owner@example.org", "a long enough password"

@@ -18,7 +18,7 @@ from imagegen.services import jobs
 from imagegen.web.sse import hub
 from tests.conftest import Person
 
-PATIENCE = 8.0
+PATIENCE = 30.0
 """Seconds after which what has not come will not come."""
 
 
