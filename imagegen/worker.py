@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -70,6 +71,10 @@ def main() -> int:
         provider_keys.offered_to_anybody().prepare()
         rehearse()
         adopt()
+        # What is there by now stays: tasks, which are forked from here, need not look through it for garbage, and so
+        # they share its memory.
+        gc.collect()
+        gc.freeze()
         try:
             queue = dispatch.queue()
             # RQ waits minutes for a wake-up, so it raises its client's time-out: it gets a client that is its alone.

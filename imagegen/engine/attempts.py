@@ -6,12 +6,11 @@ import functools
 import hashlib
 import time
 from collections.abc import Callable, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import structlog
-from sqlalchemy import Select, bindparam, exists, func, select, update
+from sqlalchemy import bindparam, exists, func, select, update
 
 from imagegen.core.errors import ErrorKind
 from imagegen.core.money import Micro
@@ -66,8 +65,7 @@ def run(claim: Claim, on_answer: Callable[[], None] = lambda: None) -> None:
 def _load(claim: Claim) -> tuple[Provider, ImageRequest, Accepted | None] | None:
     """Read whom to ask for what; the session is closed before anything slow begins."""
     try:
-        shot = db.session.get_one(Shot, claim.shot_id)
-        owner, key = db.session.execute(_owner_and_key().where(Attempt.id == claim.attempt_id)).one()
+        shot, owner, key = db.session.execute(_CALL, {"shot": claim.shot_id, "attempt": claim.attempt_id}).one()
         provider, _ = runtime.providers.find(shot.provider, shot.model)
         keyed = provider_keys.as_claimed(
             provider, organisation_id=claim.organisation_id, digest=key, taken_on=claim.taken_on
@@ -88,12 +86,6 @@ def _load(claim: Claim) -> tuple[Provider, ImageRequest, Accepted | None] | None
         db.session.remove()
 
 
-@cache
-def _owner_and_key() -> Select[str, str]:
-    query = select(User.public_id, Attempt.provider_key).join(Job, Job.user_id == User.id)
-    return query.join(Attempt, Attempt.job_id == Job.id)
-
-
 KEY_CHANGED = N_("The organisation's key was changed before anything was sent.")
 
 
@@ -108,7 +100,14 @@ def _hand_back(uow: UnitOfWork, claim: Claim) -> None:
         states.give_back(uow, shot=shot, job=job)
 
 
-# Built once, and past the ORM: that takes longer than they take, and every call runs them.
+# Built once, and past the ORM where they write: that takes longer than they take, and every call runs them.
+_CALL = (
+    select(Shot, User.public_id, Attempt.provider_key)
+    .join(Job, Job.id == Shot.job_id)
+    .join(User, User.id == Job.user_id)
+    .join(Attempt, Attempt.job_id == Job.id)
+    .where(Shot.id == bindparam("shot"), Attempt.id == bindparam("attempt"))
+)
 _jobs, _shots, _attempts = table_of(Job), table_of(Shot), table_of(Attempt)
 _HOLD_JOB = (
     select(_jobs.c.id)

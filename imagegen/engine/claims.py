@@ -6,10 +6,8 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
-from sqlalchemy import Select, bindparam, func, insert, select, update
-from sqlalchemy.sql.dml import ReturningInsert
+from sqlalchemy import Select, bindparam, func, select, update
 
 from imagegen.core.ids import new_id
 from imagegen.engine import fair_order, limits, states
@@ -17,7 +15,6 @@ from imagegen.engine.limits import Closed
 from imagegen.engine.states import StartedShot
 from imagegen.extensions import db
 from imagegen.models import Attempt, Job, Shot, UnitOfWork, attempt_shots, writes
-from imagegen.models.bare import table_of
 from imagegen.models.columns import db_now
 from imagegen.models.jobs import running, waiting
 from imagegen.models.states import AttemptStatus, ShotStatus
@@ -57,20 +54,21 @@ def claim(uow: UnitOfWork, *, owner: str, lease_seconds: float, lone_only: bool)
 
 @writes
 def claim_some(
-    uow: UnitOfWork, *, owner: str, lease_seconds: float, free: int, keep_one: bool
+    uow: UnitOfWork, *, owner: str, lease_seconds: float, free: int, keep_one: bool, fetching: bool = True
 ) -> tuple[Sequence[Claim], bool]:
     """Claim for up to `free` slots, `AT_ONCE` of them at the most; also tell whether there may be more to claim.
 
-    With `keep_one` the last free slot takes only from small jobs of which nothing runs.
+    With `keep_one` the last free slot takes only from small jobs of which nothing runs. Not `fetching`, it does not
+    look for what providers have taken on: nothing of it was left a moment ago.
     """
-    return _claim(uow, owner=owner, lease_seconds=lease_seconds, free=free, keep_one=keep_one)
+    return _claim(uow, owner=owner, lease_seconds=lease_seconds, free=free, keep_one=keep_one, fetching=fetching)
 
 
 def _claim(
-    uow: UnitOfWork, *, owner: str, lease_seconds: float, free: int, keep_one: bool
+    uow: UnitOfWork, *, owner: str, lease_seconds: float, free: int, keep_one: bool, fetching: bool = True
 ) -> tuple[Sequence[Claim], bool]:
     most = min(free, AT_ONCE)
-    left = _left_behind(uow, owner=owner, lease_seconds=lease_seconds, most=most)
+    left = _left_behind(uow, owner=owner, lease_seconds=lease_seconds, most=most) if fetching else ()
     if left:
         return left, True
     gate = limits.gate(uow)
@@ -118,18 +116,12 @@ def _prepare(uow: UnitOfWork, job: Job, shots: Sequence[StartedShot], shut: Sequ
         }
         for public_id, shot in attempts.items()
     ]
-    numbers: dict[str, int] = dict(uow.connection().execute(_new_attempts(), rows).all()) if rows else {}
+    numbers: dict[str, int] = dict(uow.append(Attempt, rows, "public_id", "id"))
     uow.append(attempt_shots, [{"attempt_id": numbers[key], "shot_id": shot.id} for key, shot in attempts.items()])
     closed = {(each.provider, each.key): each for each in shut}
     for public_id, shot in attempts.items():
         account = (shot.provider, shot.provider_key)
         yield Claim(shot.id, numbers[public_id], job.organisation_id, shot.fence, shut=closed.get(account))
-
-
-@cache
-def _new_attempts() -> ReturningInsert[Any]:
-    attempts = table_of(Attempt)
-    return insert(attempts).returning(attempts.c.public_id, attempts.c.id)
 
 
 @cache

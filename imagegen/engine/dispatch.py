@@ -9,11 +9,12 @@ from redis import RedisError
 from rq import Queue
 from rq.exceptions import DuplicateJobError
 from rq.serializers import JSONSerializer
-from sqlalchemy import select, update
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import func, select, update
 
 from imagegen.core.clock import now
-from imagegen.extensions import db, runtime, stir
+from imagegen.core.ids import new_id
+from imagegen.engine import claims
+from imagegen.extensions import WORK_CHANNEL, db, runtime, stir
 from imagegen.models import Job, Outbox, UnitOfWork, organisation_scope, writes
 from imagegen.services import generation, idempotency, pace
 from imagegen.services.generation import GenerationRequest
@@ -63,17 +64,50 @@ def submit(
 
 
 def relay() -> int:
-    """Send what the outbox still holds; return how many rows. The sweeper's half of `submit`."""
-    names = db.session.scalars(select(Outbox.name).where(Outbox.sent_at.is_(None)).order_by(Outbox.id)).all()
-    db.session.rollback()
-    if names:
-        stir()
-    return sum(_send(name, count=wake_ups(1)) for name in names)
+    """Queue wake-ups if something may be claimed now and none are queued, whatever Redis remembers; return how many.
+
+    The sweeper's half of `submit`: what the outbox held before is sent by that.
+    """
+    last = db.session.scalar(select(func.max(Outbox.id)).where(Outbox.sent_at.is_(None)))
+    due = claims.due()
+    try:
+        woken = wake_ups(due) if due and not queue().count else 0
+        if woken:
+            wake(f"sweep-{new_id()}", count=woken)
+    except RedisError as error:
+        log.warning("dispatch.not_sent", error=str(error))
+        return 0
+    if last is not None:
+        _note_sent(last)
+    return woken
+
+
+@writes
+def _note_sent(uow: UnitOfWork, last: int) -> None:
+    uow.execute(update(Outbox).where(Outbox.id <= last, Outbox.sent_at.is_(None)).values(sent_at=now()))
 
 
 def send(name: str, *, shots: int) -> None:
-    """Queue the outbox row called `name`, whose commit has stirred the workers that are up."""
-    _send(name, count=wake_ups(shots))
+    """Queue wake-ups called `name`, whose commit has stirred the workers that are up, for as many as sleep.
+
+    Nothing is lost where that fails: the row called so stays in the outbox, and the sweeper tries again.
+    """
+    try:
+        _enqueue(name, count=wake_ups(shots) - awake())
+    except RedisError as error:
+        log.warning("dispatch.not_sent", error=str(error), name=name)
+
+
+def awake() -> int:
+    """Return how many tasks listen for work. One whose slots are all taken calls for help by itself."""
+    ((_, listening),) = runtime.redis.pubsub_numsub(WORK_CHANNEL)
+    return int(listening)
+
+
+def call_for_help(name: str) -> None:
+    """Queue one wake-up called `name` if none are queued: for work that those who are up can't take on."""
+    if not queue().count:
+        _enqueue(name, count=1)
 
 
 def wake_ups(shots: int) -> int:
@@ -102,19 +136,3 @@ def _enqueue(name: str, *, count: int) -> None:
             )
         except DuplicateJobError:
             continue
-
-
-def _send(name: str, *, count: int) -> bool:
-    try:
-        _enqueue(name, count=count)
-        _mark_sent(name=name)
-    except (RedisError, SQLAlchemyError) as error:
-        # Nothing is lost: the job is written, its row stays unsent, and the sweeper tries again.
-        log.warning("dispatch.not_sent", error=str(error), name=name)
-        return False
-    return True
-
-
-@writes
-def _mark_sent(uow: UnitOfWork, *, name: str) -> None:
-    uow.execute(update(Outbox).where(Outbox.name == name, Outbox.sent_at.is_(None)).values(sent_at=now()))

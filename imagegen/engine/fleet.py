@@ -54,8 +54,8 @@ def worker_here() -> str:
     return f"{socket.gethostname()}:{os.getppid()}"
 
 
-def draining(worker: str) -> bool:
-    """Tell whether `worker` is to claim nothing more."""
+def draining(worker: str = "") -> bool:
+    """Tell whether `worker`, or every worker, is to claim nothing more."""
     return orders(worker).draining
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import structlog
-from redis import RedisError
 from sqlalchemy import func, select
 
-from imagegen.core.ids import new_id
 from imagegen.engine import attempts, claims, dispatch
 from imagegen.engine.claims import Claim
 from imagegen.extensions import db
@@ -18,12 +16,12 @@ log = structlog.get_logger(__name__)
 
 
 def sweep() -> dict[str, int]:
-    """Take back expired leases, send what was left in the outbox, wake the workers if work waits.
+    """Take back expired leases, and wake the workers if work waits.
 
     Returns how much of each was found. Running it twice changes nothing more.
     """
     with system_scope():
-        found = {"expired": _take_back(), "relayed": dispatch.relay(), "woken": _wake_if_due()}
+        found = {"expired": _take_back(), "woken": dispatch.relay()}
     if any(found.values()):
         log.info("sweep", **found)
     return found
@@ -46,19 +44,3 @@ def _take_back() -> int:
             # One that can't be settled must not keep the others from it.
             log.exception("sweep.not_taken_back", shot=shot_id)
     return len(lost)
-
-
-def _wake_if_due() -> int:
-    """Queue wake-ups if something may be claimed now and none wait in Redis, whatever that remembers."""
-    due = claims.due()
-    if not due:
-        return 0
-    try:
-        if dispatch.queue().count:
-            return 0
-        count = dispatch.wake_ups(due)
-        dispatch.wake(f"sweep-{new_id()}", count=count)
-    except RedisError as error:
-        log.warning("sweep.redis_unreachable", error=str(error))
-        return 0
-    return count

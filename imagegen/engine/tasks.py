@@ -55,6 +55,7 @@ class Crew:
 
     def __init__(self, *, slots: int, stay: float = 0.0) -> None:
         self.slots = slots
+        self._kept = int(slots >= ENOUGH_TO_KEEP_ONE)
         self._stay = stay
         self._last_busy = -math.inf  # a wake-up that finds nothing to do ends at once
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{new_id()}"[:80]
@@ -64,14 +65,16 @@ class Crew:
         self._lock = threading.Lock()
         self._stirred = threading.Event()
         self._stopping = threading.Event()
+        self._heard_enough = threading.Event()
         self._over = threading.Event()
+        self._asked_at = -math.inf
         self._parent = os.getppid()
         self._worker = fleet.worker_here()
 
     def work(self) -> None:
         """Keep the slots full until nothing is claimable, the time is up or the worker is told to stop."""
         before = signal.signal(signal.SIGTERM, self._on_terminate)
-        duties = [
+        listener, keeper = duties = [
             threading.Thread(target=in_app_context(duty), name=duty.__name__, daemon=True)
             for duty in (self._listen, self._keep_leases)
         ]
@@ -81,10 +84,14 @@ class Crew:
         try:
             with system_scope():
                 self._keep_full(pool)
+                # Until here this task was counted on by who submitted work.
+                self._heard_enough.set()
+                listener.join()
+                self._hand_over()
         finally:
+            self._heard_enough.set()
             self._finish(pool)
-            for duty in duties:
-                duty.join()
+            keeper.join()
             signal.signal(signal.SIGTERM, before)
 
     def _keep_full(self, pool: ThreadPoolExecutor) -> None:
@@ -95,7 +102,6 @@ class Crew:
             if wait is None:
                 return
             self._stirred.wait(wait)
-        self._hand_over()
 
     def _turn(self, pool: ThreadPoolExecutor) -> float | None:
         """Fill the free slots; return how long to wait for more, in seconds, None if there is nothing to wait for."""
@@ -105,6 +111,8 @@ class Crew:
                 return None
             if (orders.waiting or orders.fetching) and not orders.draining:
                 self._fill(pool, fetching=orders.fetching)
+            if orders.waiting and (orders.draining or self._free() <= self._kept):
+                self._call_for_help()
             return self._seconds_to_wait()
         except SQLAlchemyError:
             # The database is busy or away. What runs here goes on; what waits is found by a later wake-up.
@@ -116,12 +124,15 @@ class Crew:
         self._stirred.set()
 
     def _fill(self, pool: ThreadPoolExecutor, *, fetching: bool) -> None:
-        keep_one = self.slots >= ENOUGH_TO_KEEP_ONE
         while not self._stopping.is_set() and (free := self._free()) > 0:
-            if keep_one and free == 1 and not fetching and not fair_order.is_lone_waiting():
+            if free == self._kept and not fetching and not fair_order.is_lone_waiting():
                 return  # which is so at most times: others may write meanwhile
             found, more = claims.claim_some(
-                owner=self.owner, lease_seconds=self.lease_seconds, free=free, keep_one=keep_one
+                owner=self.owner,
+                lease_seconds=self.lease_seconds,
+                free=free,
+                keep_one=bool(self._kept),
+                fetching=fetching,
             )
             for claim in found:
                 with self._lock:
@@ -181,11 +192,30 @@ class Crew:
         # Due and not claimed means that its provider is at its limit, or pauses.
         return min(due, POLL_SECONDS) or POLL_SECONDS
 
-    def _hand_over(self) -> None:
+    def _call_for_help(self) -> None:
+        """Have another worker woken for what this one has no slot for, though it was counted on."""
+        if time.monotonic() - self._asked_at < POLL_SECONDS:
+            return
+        self._asked_at = time.monotonic()
         try:
-            dispatch.wake(f"successor-{new_id()}")
+            if claims.seconds_to_next() == 0 and not fleet.draining():
+                dispatch.call_for_help(f"help-{new_id()}")
         except RedisError as error:
+            log.warning("task.no_help", error=str(error))
+
+    def _hand_over(self) -> None:
+        """Queue a successor if there is something that this task leaves: at its end, or come since its last look."""
+        try:
+            if self._leaves_work():
+                dispatch.wake(f"successor-{new_id()}")
+        except (RedisError, SQLAlchemyError) as error:
             log.warning("task.no_successor", error=str(error))
+
+    def _leaves_work(self) -> bool:
+        if fleet.draining(self._worker):
+            return False
+        due = claims.seconds_to_next()
+        return due is not None and due <= LONGEST_LINGER
 
     def _finish(self, pool: ThreadPoolExecutor) -> None:
         """Let running calls end; when the worker stops, only for so long, and then say what became of them."""
@@ -206,16 +236,16 @@ class Crew:
 
     def _listen(self) -> None:
         """Wake the claiming thread when new work is announced."""
-        while not self._over.is_set():
+        while not self._heard_enough.is_set():
             try:
                 with runtime.redis.pubsub(ignore_subscribe_messages=True) as pubsub:
                     pubsub.subscribe(WORK_CHANNEL)
-                    while not self._over.is_set():
+                    while not self._heard_enough.is_set():
                         if pubsub.get_message(timeout=LISTEN_SECONDS):
                             self._stirred.set()
             except RedisError as error:
                 log.warning("task.redis_unreachable", error=str(error))
-                self._over.wait(POLL_SECONDS)
+                self._heard_enough.wait(POLL_SECONDS)
 
     def _keep_leases(self) -> None:
         """Renew the leases of what runs here, so that nobody else takes it over."""

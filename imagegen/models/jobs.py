@@ -190,7 +190,7 @@ class Shot(OrganisationOwned, Model):
     )
 
     id: Mapped[pk]
-    public_id: Mapped[public_id]
+    public_id: Mapped[public_id] = mapped_column(insert_sentinel=True)  # so that many are written at once
     job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
     retry_of_id: Mapped[int | None] = mapped_column(ForeignKey("shots.id", ondelete="SET NULL"))
     newest: Mapped[bool] = mapped_column(default=True, server_default=true())

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
-from functools import cache
+from functools import cache, lru_cache
 from typing import Literal, cast
 
 from sqlalchemy import ForeignKey, FromClause, event
 from sqlalchemy.orm import (
+    LoaderCriteriaOption,
     Mapped,
     ORMExecuteState,
     Session,
@@ -90,8 +91,14 @@ def _narrow(state: ORMExecuteState) -> None:
     if state.is_insert and _concerns_owned(state):
         # Criteria narrow no INSERT; rows that are added to the session are checked when they are written.
         raise ScopeMissing("an organisation's rows are added through the session")
-    state.statement = state.statement.options(
-        with_loader_criteria(OrganisationOwned, lambda cls: cls.organisation_id == scope, include_aliases=True)
+    state.statement = state.statement.options(_only(scope))
+
+
+@lru_cache(1024)
+def _only(organisation_id: int) -> LoaderCriteriaOption:
+    # Made once for each: that takes longer than most of the questions that it is put into.
+    return with_loader_criteria(
+        OrganisationOwned, lambda cls: cls.organisation_id == organisation_id, include_aliases=True
     )
 
 
@@ -99,8 +106,13 @@ def _concerns_owned(state: ORMExecuteState) -> bool:
     """Whether the statement touches an organisation's rows: as what it is about, or hidden in a subquery."""
     if any(issubclass(mapper.class_, OrganisationOwned) for mapper in state.all_mappers):
         return True
-    parts = visitors.iterate(cast(ExternallyTraversible, state.statement)) if state.is_select else ()
-    return any(part in _owned_tables() for part in parts)
+    return state.is_select and _hides_owned(cast(ExternallyTraversible, state.statement))
+
+
+@lru_cache(256)
+def _hides_owned(statement: ExternallyTraversible) -> bool:
+    # Kept for those that are built once: looking through one takes longer than asking it.
+    return any(part in _owned_tables() for part in visitors.iterate(statement))
 
 
 @cache

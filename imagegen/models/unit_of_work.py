@@ -14,11 +14,13 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import Engine, Insert, Table, insert, text
+from sqlalchemy import Engine, Insert, Row, Table, insert, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningInsert
 
 from imagegen.extensions import Model, db
+from imagegen.models.bare import table_of
 from imagegen.models.connection import WRITES
 from imagegen.models.scope import check_owner
 
@@ -59,15 +61,21 @@ class UnitOfWork(Session):
         """Call `function` once the commit is through; never when it is rolled back."""
         self._after_commit.append(function)
 
-    def append(self, table: type[Model] | Table, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Write many rows at once, of which nobody has to know their numbers.
+    def append(
+        self, table: type[Model] | Table, rows: Sequence[Mapping[str, Any]], *returning: str
+    ) -> Sequence[Row[*tuple[Any, ...]]]:
+        """Write many rows at once, past the ORM; return the columns `returning` of each, in any order.
 
         What they refer to has to be written before; whose they are is said by their `organisation_id`.
         """
-        for row in rows:
-            check_owner(row.get("organisation_id"), of=table)
-        if rows:
-            self.connection().execute(_insert_into(table), list(rows))
+        if not rows:
+            return ()
+        bare = table if isinstance(table, Table) else table_of(table)
+        if "organisation_id" in bare.c:
+            for row in rows:
+                check_owner(row.get("organisation_id"), of=table)
+        written = self.connection().execute(_insert_into(bare, returning), list(rows))
+        return written.all() if returning else ()
 
     def alone(self, table: type[Model]) -> None:
         """Let nobody else write to `table` until the end. SQLite has only one writer at a time anyway."""
@@ -92,8 +100,8 @@ class UnitOfWork(Session):
 
 
 @functools.cache
-def _insert_into(table: type[Model] | Table) -> Insert:
-    return insert(table)
+def _insert_into(table: Table, returning: tuple[str, ...]) -> Insert | ReturningInsert[Any]:
+    return insert(table).returning(*(table.c[name] for name in returning)) if returning else insert(table)
 
 
 def _let_go_of_reader() -> None:

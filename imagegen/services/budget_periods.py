@@ -79,9 +79,9 @@ def price_unknown(budget: Budget, *, left: Micro) -> BudgetExceeded:
 
 
 def hold(
-    uow: UnitOfWork, *, organisation_id: int, user_id: int, reservations: Sequence[Reservation], moment: datetime
+    uow: UnitOfWork, *, organisation_id: int, user_id: int, reservations: Mapping[int, Micro | None], moment: datetime
 ) -> None:
-    """Count `reservations`, which are written and begin at `moment`, in every budget that they concern.
+    """Count `reservations`, written with these amounts at `moment`, in every budget that they concern.
 
     Raises BudgetExceeded if a hard one has no room for all of them together, or if a price is unknown.
     """
@@ -93,9 +93,9 @@ def hold(
     if not budgets:
         return
     zone = uow.scalars(select(Organisation.time_zone).where(Organisation.id == organisation_id)).one()
-    mine = [reservation.id for reservation in reservations]
-    most = sum(reservation.amount_micro or 0 for reservation in reservations)
-    known = all(reservation.amount_micro is not None for reservation in reservations)
+    mine = list(reservations)
+    most = sum(amount or 0 for amount in reservations.values())
+    known = None not in reservations.values()
     for budget in budgets:
         period = open_period(uow, budget, zone=zone, moment=moment, besides=mine)
         if budget.hard and not known:

@@ -287,7 +287,7 @@ def _begin(uow: UnitOfWork, job: Job, shots: Sequence[Shot]) -> None:
             events.record(uow, job=job, shot=shot, type=f"shot.{shot.status}")
     if new:
         ledger.reserve(uow, job=job, shots=new)
-        uow.add(Outbox(task=WAKE, name=f"{WAKE}-{job.public_id}"))
+        uow.append(Outbox, [{"task": WAKE, "name": f"{WAKE}-{job.public_id}"}])
         # The workers first: whoever watches hears of the job soon enough.
         uow.after_commit(stir)
         return

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from sqlalchemy import select, update
 
@@ -23,41 +24,23 @@ def reserve(uow: UnitOfWork, *, job: Job, shots: Sequence[Shot]) -> None:
     allowances.check(
         uow, organisation_id=job.organisation_id, user_id=job.user_id, pictures=len(shots), moment=moment
     )
-    reservations = [
-        Reservation(
-            organisation_id=job.organisation_id,
-            user_id=job.user_id,
-            job_id=job.id,
-            shot_id=shot.id,
-            amount_micro=shot.estimated_micro,
-            created_at=moment,
-        )
-        for shot in shots
-    ]
-    uow.add_all(reservations)
-    # Before the budgets are read: one that is made just now counts these, or is seen here.
-    uow.flush()
-    budget_periods.hold(
-        uow, organisation_id=job.organisation_id, user_id=job.user_id, reservations=reservations, moment=moment
-    )
+    _set_aside(uow, job, {shot.id: shot.estimated_micro for shot in shots}, moment)
 
 
 def reserve_nothing(uow: UnitOfWork, *, job: Job, shot: Shot) -> None:
     """Set nothing aside for a shot that is paid for already: whatever it turns out to cost is an overrun."""
-    moment = now()
-    reservation = Reservation(
-        organisation_id=job.organisation_id,
-        user_id=job.user_id,
-        job_id=job.id,
-        shot_id=shot.id,
-        amount_micro=0,
-        created_at=moment,
-    )
-    uow.add(reservation)
-    uow.flush()
-    budget_periods.hold(
-        uow, organisation_id=job.organisation_id, user_id=job.user_id, reservations=[reservation], moment=moment
-    )
+    _set_aside(uow, job, {shot.id: 0}, now())
+
+
+def _set_aside(uow: UnitOfWork, job: Job, amounts: Mapping[int, Micro | None], moment: datetime) -> None:
+    whose = {"organisation_id": job.organisation_id, "user_id": job.user_id}
+    rows = [
+        {**whose, "job_id": job.id, "shot_id": shot_id, "amount_micro": amount, "created_at": moment}
+        for shot_id, amount in amounts.items()
+    ]
+    # Before the budgets are read: one that is made just now counts these, or is seen here.
+    held = uow.append(Reservation, rows, "id", "amount_micro")
+    budget_periods.hold(uow, **whose, reservations=dict(held), moment=moment)
 
 
 def change(uow: UnitOfWork, *, shot: Shot, estimate: Micro | None) -> None:

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import structlog
 from limits import RateLimitItemPerMinute
 from pydantic import SecretStr
-from sqlalchemy import Select, select
+from sqlalchemy import Select, bindparam, select
 
 from imagegen.core import secrets
 from imagegen.core.clock import now
@@ -71,10 +72,7 @@ def key_for(organisation_id: int, provider: str) -> OpenedKey | None:
     Raises ProviderError (auth, not sent) for a key that cannot be opened any more: the installation's is not used in
     its place, for that would be another's money. For a call; needs a scope that reaches the organisation.
     """
-    query = select(ProviderKey.sealed, ProviderKey.digest).where(
-        ProviderKey.organisation_id == organisation_id, ProviderKey.provider == provider
-    )
-    row = db.session.execute(query).one_or_none()
+    row = db.session.execute(_kept(), {"place": organisation_id, "one": provider}).one_or_none()
     if row is None:
         return None
     try:
@@ -86,6 +84,14 @@ def key_for(organisation_id: int, provider: str) -> OpenedKey | None:
             outcome=Outcome.NOT_SENT,
         ) from None
     return OpenedKey(SecretStr(text), row.digest)
+
+
+@cache
+def _kept() -> Select[str, str]:
+    # Built once: every call asks it.
+    return select(ProviderKey.sealed, ProviderKey.digest).where(
+        ProviderKey.organisation_id == bindparam("place"), ProviderKey.provider == bindparam("one")
+    )
 
 
 KEY_GONE = N_("The picture was made with a key that the organisation has removed since: it cannot be fetched.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.orm import joinedload
 
 from imagegen.core.clock import now
@@ -70,16 +70,23 @@ def sign_out(uow: UnitOfWork, *, secret: str, address: str = "") -> None:
 
 # Built once: every request asks it.
 _LIVE = (
-    select(Session)
-    .options(joinedload(Session.user))
-    .join(User)
+    select(Session, Membership)
+    .options(joinedload(Session.user), joinedload(Membership.organisation))
+    .join(User, User.id == Session.user_id)
+    .outerjoin(Membership, Membership.user_id == Session.user_id)
     .where(Session.secret_hash == bindparam("hash"), Session.expires_at > bindparam("now"), User.enabled)
+    .order_by((Membership.organisation_id == func.coalesce(Session.organisation_id, 0)).desc(), Membership.id)
+    .limit(1)
 )
 
 
-def session_of(secret: str) -> Session | None:
-    """Return the live session with this secret, its person loaded."""
-    return db.session.scalar(_LIVE, {"hash": digest(secret), "now": now()})
+def signed_in(secret: str) -> tuple[Session, Membership | None] | None:
+    """Return the live session with this secret, its person loaded, and the membership in which they are there.
+
+    That is the one in the session's organisation; in their first one if that one is not theirs, None without any.
+    """
+    row = db.session.execute(_LIVE, {"hash": digest(secret), "now": now()}).one_or_none()
+    return None if row is None else (row[0], row[1])
 
 
 @writes

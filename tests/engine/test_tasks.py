@@ -5,14 +5,18 @@ from __future__ import annotations
 import threading
 import time
 
+import pytest
 from sqlalchemy import select
 
-from imagegen.engine import tasks
+from imagegen.engine import attempts, dispatch, tasks
+from imagegen.engine.claims import Claim
+from imagegen.engine.tasks import Crew
 from imagegen.extensions import db, in_app_context, runtime
 from imagegen.models import Attempt, Event, Image, Job, Reservation, Shot, organisation_scope
 from tests.engine.conftest import Work
 from tests.engine.invariants import check_invariants
 from tests.models.rows import Member, submit
+from tests.running_studio import eventually
 
 
 def test_a_request_becomes_pictures_in_the_library(ann: Member, work: Work) -> None:
@@ -94,3 +98,55 @@ def test_a_task_that_finds_nothing_to_do_does_not_stay(ann: Member) -> None:
     began = time.monotonic()
     tasks.work(stay=60)
     assert time.monotonic() - began < 30
+
+
+def queued() -> list[str]:
+    """Return what the wake-ups in the queue are for."""
+    return [name.split("-")[0] for name in dispatch.queue().job_ids]
+
+
+def test_what_was_submitted_after_the_last_look_gets_a_successor(
+    ann: Member, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who submitted it counted on this task, which still listened, and queued nothing."""
+
+    def too_late(_crew: Crew, _pool: object) -> None:
+        eventually(dispatch.awake)
+        submit(ann)
+        assert queued() == []
+
+    monkeypatch.setattr(Crew, "_keep_full", too_late)
+    work()
+    assert queued() == ["successor"]
+    assert dispatch.awake() == 0
+
+
+def test_a_task_that_leaves_nothing_has_no_successor(ann: Member, work: Work) -> None:
+    submit(ann)
+    runtime.redis.flushall()
+    work()
+    assert queued() == []
+
+
+@pytest.mark.parametrize(("pictures", "helped"), [(1, []), (2, ["help"])])
+def test_a_task_whose_slots_are_taken_calls_for_help_if_something_waits(
+    ann: Member, monkeypatch: pytest.MonkeyPatch, pictures: int, helped: list[str]
+) -> None:
+    seen: list[list[str]] = []
+
+    def call(claim: Claim, _on_answer: object) -> None:
+        time.sleep(0.3)
+        seen.append(queued())
+        attempts.abandon(claim, message=attempts.STOPPED)
+        raise Stopped
+
+    class Stopped(Exception):
+        """Ends the task as a signal would."""
+
+    monkeypatch.setattr(attempts, "run", call)
+    submit(ann, n=pictures)
+    runtime.redis.flushall()
+    crew = Crew(slots=1)
+    monkeypatch.setattr(crew, "_abandon", lambda *_: crew._stopping.set())
+    crew.work()
+    assert seen[0] == helped

@@ -143,6 +143,7 @@ def freezing(*pids: int) -> Iterator[None]:
     while True:
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
+            eventually(lambda pid=pid: psutil.Process(pid).status() == psutil.STATUS_STOPPED)  # type: ignore[misc]
         if _can_write():
             break
         _wake(pids)

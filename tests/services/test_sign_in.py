@@ -42,6 +42,12 @@ def hashings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return seen
 
 
+def session_of(secret: str) -> Session | None:
+    """Return the live session with this secret."""
+    found = sessions.signed_in(secret)
+    return found[0] if found else None
+
+
 def test_of_eight_who_set_the_studio_up_at_once_one_succeeds(app: Flask) -> None:
     start = threading.Barrier(8)
 
@@ -118,11 +124,11 @@ def _sign_in(user: User, **more: Any) -> str:
 def test_a_session_is_kept_as_a_hash_and_found_by_its_secret(ann: User) -> None:
     secret = _sign_in(ann)
 
-    found = sessions.session_of(secret)
+    found = session_of(secret)
     assert found is not None
     assert (found.user_id, found.secret_hash) == (ann.id, digest(secret))
-    assert sessions.session_of(secret + "x") is None
-    assert sessions.session_of(found.secret_hash) is None
+    assert session_of(secret + "x") is None
+    assert session_of(found.secret_hash) is None
 
 
 def test_every_sign_in_has_a_secret_of_its_own_and_signing_out_ends_that_one(ann: User) -> None:
@@ -131,8 +137,8 @@ def test_every_sign_in_has_a_secret_of_its_own_and_signing_out_ends_that_one(ann
 
     sessions.sign_out(secret=first)
 
-    assert sessions.session_of(first) is None
-    assert sessions.session_of(second) is not None
+    assert session_of(first) is None
+    assert session_of(second) is not None
     sessions.sign_out(secret=first)
 
 
@@ -143,8 +149,8 @@ def test_a_session_ends_by_itself_and_a_remembered_one_later(ann: User) -> None:
 
     with unit_of_work() as uow:
         uow.execute(update(Session).values(expires_at=now() - timedelta(seconds=1)))
-    assert sessions.session_of(short) is None
-    assert sessions.session_of(long) is None
+    assert session_of(short) is None
+    assert session_of(long) is None
 
 
 def test_a_session_that_is_used_lives_on(ann: User) -> None:
@@ -152,24 +158,24 @@ def test_a_session_that_is_used_lives_on(ann: User) -> None:
     with unit_of_work() as uow:
         uow.execute(update(Session).values(expires_at=now() + timedelta(minutes=1)))
 
-    sessions.note_seen(session_id=sessions.session_of(secret).id)
+    sessions.note_seen(session_id=session_of(secret).id)
 
-    assert sessions.session_of(secret).expires_at > now() + timedelta(hours=11)
+    assert session_of(secret).expires_at > now() + timedelta(hours=11)
 
 
 def test_a_disabled_person_is_out_at_once(ann: User) -> None:
     secret = _sign_in(ann)
-    place = sessions.session_of(secret).organisation_id
+    place = session_of(secret).organisation_id
     with unit_of_work() as uow:
         uow.execute(update(User).values(enabled=False))
 
-    assert sessions.session_of(secret) is None
+    assert session_of(secret) is None
     assert not accounts.roles_now([(ann.id, place, None)])
 
 
 def test_the_roles_now_follow_the_session_and_the_membership(ann: User) -> None:
     secret = _sign_in(ann)
-    session = sessions.session_of(secret)
+    session = session_of(secret)
     place, session_id, user_id = session.organisation_id, session.id, ann.id
     assert accounts.roles_now([(user_id, place, session_id)])
     assert not accounts.roles_now([(user_id, place + 1, session_id)])
@@ -183,7 +189,7 @@ def test_the_roles_now_follow_the_session_and_the_membership(ann: User) -> None:
 def test_nobody_switches_to_an_organisation_that_is_not_theirs(ann: User) -> None:
     accounts.create_user(email="bob@two.example", password=PASSWORD, organisation="Two", role="owner")
     other = db.session.scalars(select(Organisation).where(Organisation.name == "Two")).one()
-    session = sessions.session_of(_sign_in(ann))
+    session = session_of(_sign_in(ann))
     wanted = other.public_id
 
     with pytest.raises(NotFound):
