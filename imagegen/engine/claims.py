@@ -91,11 +91,7 @@ def _begin(
     for job in [locked[job_id] for job_id in turns if job_id in locked]:
         which = fair_order.shots_of_job(shut)
         started = states.start(
-            uow,
-            job=job,
-            shot_ids=uow.scalars(which, {"job": job.id, "most": turns[job.id]}).all(),
-            owner=owner,
-            lease_seconds=lease_seconds,
+            uow, job=job, which=which, most=turns[job.id], owner=owner, lease_seconds=lease_seconds
         )
         claims += _prepare(uow, job, started, shut)
     return claims

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from functools import cache
+from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import Select, bindparam, func, select, update
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from imagegen.models import Job, ProviderKey, Shot, UnitOfWork
@@ -91,19 +91,21 @@ def move(uow: UnitOfWork, *, shot: Shot, job: Job, to: ShotStatus, **facts: Any)
 
 
 def start(
-    uow: UnitOfWork, *, job: Job, shot_ids: Sequence[int], owner: str, lease_seconds: float
+    uow: UnitOfWork, *, job: Job, which: Select[int], most: int, owner: str, lease_seconds: float
 ) -> Sequence[StartedShot]:
-    """Let waiting shots of a locked job run, all in one statement; return those that were still waiting, in order."""
-    if not shot_ids:
-        return []
-    begun = uow.connection().execute(_start(), {"which": shot_ids, "owner": owner, "seconds": lease_seconds})
+    """Let the first `most` waiting shots of a locked `job` run that `which` finds; return them, in order.
+
+    `which` is a query for their ids whose parameters are `job` and `most`.
+    """
+    values = {"job": job.id, "most": most, "owner": owner, "seconds": lease_seconds}
+    begun = uow.connection().execute(_start(which), values)
     shots = sorted(StartedShot(*row) for row in begun)
     _follow(uow, job, shots, leaves=ShotStatus.WAITING, enters=ShotStatus.RUNNING)
     return shots
 
 
-@cache
-def _start() -> ReturningUpdate[Any]:
+@lru_cache(8)
+def _start(which: Select[int]) -> ReturningUpdate[Any]:
     shots, keys = table_of(Shot), table_of(ProviderKey)
     # The organisation's own key to the provider that the shot is to be drawn by, blank if it has none.
     own = select(keys.c.digest).where(
@@ -111,7 +113,7 @@ def _start() -> ReturningUpdate[Any]:
     )
     return (
         update(shots)
-        .where(shots.c.id.in_(bindparam("which", expanding=True)), shots.c.status == ShotStatus.WAITING)
+        .where(shots.c.id.in_(which.correlate(None)), shots.c.status == ShotStatus.WAITING)
         .values(
             status=ShotStatus.RUNNING,
             step="calling",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from functools import cache
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, bindparam, func, select
 
 from imagegen.core.calendar import month_of
 from imagegen.core.errors import StudioError, TooMany
@@ -28,8 +31,18 @@ class AllowanceUsed(TooMany):
 
 def of(organisation: Organisation) -> int | None:
     """Return how many pictures a month each person may ask for; None for any number."""
-    found = organisation.settings.get(SETTING)
+    return _allowed(organisation.settings)
+
+
+def _allowed(settings: Mapping[str, Any]) -> int | None:
+    found = settings.get(SETTING)
     return int(found) if found is not None else None
+
+
+@cache
+def _terms() -> Select[dict[str, Any], str]:
+    # Built once: every job asks it.
+    return select(Organisation.settings, Organisation.time_zone).where(Organisation.id == bindparam("place"))
 
 
 @writes
@@ -49,8 +62,8 @@ def check(uow: UnitOfWork, *, organisation_id: int, user_id: int, pictures: int,
 
     What is asked for counts, and what came to nothing does not. Two requests at once are taken one after the other.
     """
-    place = uow.get_one(Organisation, organisation_id)
-    allowed = of(place)
+    place = uow.execute(_terms(), {"place": organisation_id}).one()
+    allowed = _allowed(place.settings)
     if allowed is None:
         return
     mine = (Membership.user_id == user_id, Membership.organisation_id == organisation_id)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, and_, case, func, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, case, func, insert, literal, or_, select, update
 
 from imagegen.core.calendar import Span, day_of, month_of
 from imagegen.core.errors import ErrorKind, StudioError
@@ -85,11 +86,7 @@ def hold(
 
     Raises BudgetExceeded if a hard one has no room for all of them together, or if a price is unknown.
     """
-    budgets = uow.scalars(
-        select(Budget)
-        .where(Budget.organisation_id == organisation_id, or_(Budget.user_id.is_(None), Budget.user_id == user_id))
-        .order_by(*ORDER)
-    ).all()
+    budgets = uow.scalars(_concerned(), {"place": organisation_id, "person": user_id}).all()
     if not budgets:
         return
     zone = uow.scalars(select(Organisation.time_zone).where(Organisation.id == organisation_id)).one()
@@ -105,6 +102,13 @@ def hold(
             raise exceeded(budget, left=left_of(period), needed=most, ends_at=period.ends_at, zone=zone, now=moment)
         links = [{"reservation_id": reservation_id, "period_id": period.id} for reservation_id in mine]
         uow.execute(insert(reservation_periods), links)
+
+
+@cache
+def _concerned() -> Select[Budget]:
+    # Built once: every job asks it.
+    whose = or_(Budget.user_id.is_(None), Budget.user_id == bindparam("person"))
+    return select(Budget).where(Budget.organisation_id == bindparam("place"), whose).order_by(*ORDER)
 
 
 def change(uow: UnitOfWork, *, reservation: Reservation, amount: Micro | None, moment: datetime) -> None:

@@ -132,8 +132,13 @@ def offered(organisation_id: int | None = None) -> ProviderRegistry:
     organisation_id = organisation_id or current_organisation()
     if organisation_id is None:
         return runtime.providers
-    query = select(ProviderKey.provider).where(ProviderKey.organisation_id == organisation_id)
-    return runtime.providers.for_keys(frozenset(db.session.scalars(query)))
+    return runtime.providers.for_keys(frozenset(db.session.scalars(_keyed(), {"place": organisation_id})))
+
+
+@cache
+def _keyed() -> Select[str]:
+    # Built once: every request for pictures asks it.
+    return select(ProviderKey.provider).where(ProviderKey.organisation_id == bindparam("place"))
 
 
 def listed() -> Mapping[str, KeptKey]:
