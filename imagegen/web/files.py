@@ -24,7 +24,10 @@ _NOT_PLAIN = re.compile(r"[^\w .()+-]|^\.+", re.ASCII)
 
 def send_image(image: Image, *, download: bool = False) -> Response:
     """Answer with the picture's file as the studio keeps it."""
-    return _send(image, image.file_key, image.mime_type, tag=image.sha256, download=download)
+    try:
+        return _send(image, image.file_key, image.mime_type, tag=image.sha256, download=download)
+    except NotStored:
+        raise NotFound(N_("The picture's file is missing. Tell whoever runs the studio.")) from None
 
 
 def send_rendition(image: Image, width: int) -> Response:
@@ -35,9 +38,11 @@ def send_rendition(image: Image, width: int) -> Response:
     chosen = next((one for one in widths if one >= width), widths[-1])
     parts = image.file_key.split("/")
     key = keys.rendition_key(parts[1], parts[3], image.sha256, chosen)
-    if not runtime.storage.exists(key):
+    try:
+        return _send(image, key, "image/webp", tag=f"{image.sha256}-{chosen}")
+    except NotStored:
         _make_again(image, key, chosen)
-    return _send(image, key, "image/webp", tag=f"{image.sha256}-{chosen}", download=False)
+    return _send(image, key, "image/webp", tag=f"{image.sha256}-{chosen}")
 
 
 def _make_again(image: Image, key: str, width: int) -> None:
@@ -55,7 +60,7 @@ def run_on_pixels(task: str, **params: Any) -> dict[str, Any]:
     return runtime.imaging.run(task, 20.0, **params)
 
 
-def _send(image: Image, key: str, mime_type: str, *, tag: str, download: bool) -> Response:
+def _send(image: Image, key: str, mime_type: str, *, tag: str, download: bool = False) -> Response:
     response = Response(status=304)
     # Compared weakly, as the header asks: a proxy that compresses makes the tag a weak one.
     if not request.if_none_match.contains_weak(tag):
@@ -76,8 +81,5 @@ def disposition(kind: str, name: str) -> str:
 
 def _body(key: str, mime_type: str, tag: str) -> Response:
     path = runtime.storage.local_path(key)
-    try:
-        source = path if path is not None else runtime.storage.open(key)
-    except NotStored:
-        raise NotFound(N_("The picture's file is missing. Tell whoever runs the studio.")) from None
+    source = path if path is not None else runtime.storage.open(key)
     return send_file(source, mimetype=mime_type, conditional=True, etag=tag)

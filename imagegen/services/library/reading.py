@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from imagegen.core.errors import NotFound
 from imagegen.core.ids import is_id
@@ -18,13 +18,16 @@ from imagegen.services.library.listing import GRID_COLUMNS
 
 def get_image(public_id: str, *, trashed: bool = False) -> Image:
     """Return one picture of the organisation in scope; with `trashed` also from the trash. Raises NotFound."""
-    query = select(Image).where(Image.public_id == public_id)
-    if not trashed:
-        query = query.where(Image.deleted_at.is_(None))
-    image = db.session.scalar(query) if is_id(public_id) else None
+    query = _ANY if trashed else _ALIVE
+    image = db.session.scalar(query, {"which": public_id}) if is_id(public_id) else None
     if image is None:
         raise NotFound(N_("There is no such picture."))
     return image
+
+
+# Built once: every thumbnail asks one of them.
+_ANY = select(Image).where(Image.public_id == bindparam("which"))
+_ALIVE = _ANY.where(Image.deleted_at.is_(None))
 
 
 def files_of(public_ids: Iterable[str]) -> Sequence[Any]:
