@@ -22,7 +22,7 @@ from imagegen.engine.patience import patiently
 from imagegen.engine.stand_ins import StandIn
 from imagegen.extensions import db, runtime
 from imagegen.imaging.errors import ImagingError
-from imagegen.models import Attempt, Job, Shot, UnitOfWork, User, attempt_shots, writes
+from imagegen.models import Attempt, Job, Shot, UnitOfWork, User, attempt_shots, writes, writes_first
 from imagegen.models.bare import table_of
 from imagegen.models.columns import db_now
 from imagegen.models.states import AttemptStatus, ShotStatus
@@ -132,7 +132,7 @@ _SEND = (
 )
 
 
-@writes
+@writes_first
 def _mark_sent(uow: UnitOfWork, claim: Claim) -> bool:
     """Write down that the call may reach the provider from now on; False if it must not: lost, or canceled."""
     # The job's lock keeps away whoever thinks that this process is dead, until it is written down.

@@ -14,7 +14,7 @@ from imagegen.engine import fair_order, limits, states
 from imagegen.engine.limits import Closed
 from imagegen.engine.states import StartedShot
 from imagegen.extensions import db
-from imagegen.models import Attempt, Job, Shot, UnitOfWork, attempt_shots, writes
+from imagegen.models import Attempt, Job, Shot, UnitOfWork, attempt_shots, writes, writes_first
 from imagegen.models.columns import db_now
 from imagegen.models.jobs import running, waiting
 from imagegen.models.states import AttemptStatus, ShotStatus
@@ -52,7 +52,7 @@ def claim(uow: UnitOfWork, *, owner: str, lease_seconds: float, lone_only: bool)
     return found[0] if found else None
 
 
-@writes
+@writes_first
 def claim_some(
     uow: UnitOfWork, *, owner: str, lease_seconds: float, free: int, keep_one: bool, fetching: bool = True
 ) -> tuple[Sequence[Claim], bool]:

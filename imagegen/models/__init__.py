@@ -17,7 +17,7 @@ from imagegen.models.schedules import Schedule, ScheduleRun
 from imagegen.models.scope import organisation_scope, system_scope
 from imagegen.models.switches import Switch
 from imagegen.models.tags import ImageTag, Tag
-from imagegen.models.unit_of_work import UnitOfWork, unit_of_work, writes
+from imagegen.models.unit_of_work import UnitOfWork, unit_of_work, writes, writes_first
 from imagegen.models.users import ApiToken, Membership, Organisation, Session, User
 
 __all__ = [
@@ -59,4 +59,5 @@ __all__ = [
     "system_scope",
     "unit_of_work",
     "writes",
+    "writes_first",
 ]

@@ -27,17 +27,66 @@ from imagegen.models.scope import check_owner
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_turn = threading.Lock()
-"""SQLite has one writer at a time. Threads that wait for each other here need not ask it again and again."""
+
+class _Line:
+    """Those who wait for their turn, and how many they are."""
+
+    def __init__(self, lock: threading.Lock) -> None:
+        self.moves = threading.Condition(lock)
+        self.length = 0
 
 
-def _forget_the_turn() -> None:
-    """Begin with a lock that nobody holds: a fork copies one that another thread of the parent held."""
-    global _turn
-    _turn = threading.Lock()
+class Turns:
+    """Lets one writer go at a time, those first who are `urgent`.
+
+    SQLite has one writer at a time. Threads that wait for each other here need not ask it again and again.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._taken = False
+        self._urgent, self._others = _Line(self._lock), _Line(self._lock)
+
+    @contextmanager
+    def taken(self, *, urgent: bool) -> Iterator[None]:
+        """Wait for one's turn, and keep it as long as the block lasts."""
+        self._take(self._urgent if urgent else self._others)
+        try:
+            yield
+        finally:
+            self._give_back()
+
+    def _take(self, line: _Line) -> None:
+        with self._lock:
+            line.length += 1
+            try:
+                while self._taken or (line is self._others and self._urgent.length):
+                    line.moves.wait()
+                self._taken = True
+            finally:
+                line.length -= 1
+                if not self._taken:
+                    self._call_next()
+
+    def _give_back(self) -> None:
+        with self._lock:
+            self._taken = False
+            self._call_next()
+
+    def _call_next(self) -> None:
+        (self._urgent if self._urgent.length else self._others).moves.notify()
 
 
-os.register_at_fork(after_in_child=_forget_the_turn)
+_turns = Turns()
+
+
+def _forget_whose_turn() -> None:
+    """Begin with nobody's turn: a fork copies one that another thread of the parent had."""
+    global _turns
+    _turns = Turns()
+
+
+os.register_at_fork(after_in_child=_forget_whose_turn)
 
 _open: ContextVar[bool] = ContextVar("unit_of_work_open", default=False)
 
@@ -115,24 +164,27 @@ def _let_go_of_reader() -> None:
 
 
 @contextmanager
-def _taking_turns() -> Iterator[None]:
+def _taking_turns(*, urgent: bool = False) -> Iterator[None]:
     if db.engine.dialect.name != "sqlite":
         yield
         return
-    with _turn:
+    with _turns.taken(urgent=urgent):
         yield
 
 
 @contextmanager
-def unit_of_work() -> Iterator[UnitOfWork]:
-    """Open a transaction that writes; committed at the end, rolled back on an exception, never nested."""
+def unit_of_work(*, urgent: bool = False) -> Iterator[UnitOfWork]:
+    """Open a transaction that writes; committed at the end, rolled back on an exception, never nested.
+
+    One that is `urgent` goes before what other threads of this process wait to write.
+    """
     if _open.get():
         raise RuntimeError("a unit of work was opened within another: pass the outer one on")
     _let_go_of_reader()
     token = _open.set(True)
     uow = UnitOfWork(db.engine)
     try:
-        with _taking_turns(), uow:
+        with _taking_turns(urgent=urgent), uow:
             yield uow
             uow.finish()
     finally:
@@ -169,21 +221,33 @@ def _worth_another_try(error: DBAPIError) -> bool:
     return getattr(error.orig, "sqlstate", None) in _WORTH_ANOTHER_TRY
 
 
-def writes(function: Callable[Concatenate[UnitOfWork, P], R]) -> Callable[P, R]:
+Verb = Callable[Concatenate[UnitOfWork, P], R]
+Bound = Callable[P, R]
+
+
+def writes(function: Verb[P, R]) -> Bound[P, R]:
     """Run `function` in a unit of work, given as its first argument; once more if another one came between.
 
     So `function` must do nothing but write rows: no network, no files.
     """
+    return _writing(function, urgent=False)
 
+
+def writes_first(function: Verb[P, R]) -> Bound[P, R]:
+    """As `writes`, before what others wait to write: for what a call to a provider waits for."""
+    return _writing(function, urgent=True)
+
+
+def _writing(function: Verb[P, R], *, urgent: bool) -> Bound[P, R]:
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
-            with unit_of_work() as uow:
+            with unit_of_work(urgent=urgent) as uow:
                 return function(uow, *args, **kwargs)
         except DBAPIError as error:
             if not _worth_another_try(error):
                 raise
-        with unit_of_work() as uow:
+        with unit_of_work(urgent=urgent) as uow:
             return function(uow, *args, **kwargs)
 
     return run
