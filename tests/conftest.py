@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import psycopg
 import pytest
 from argon2 import PasswordHasher
 from flask import Flask
 from flask.testing import FlaskClient
 from flask_migrate import upgrade
+from hypothesis import HealthCheck
 from itsdangerous import URLSafeTimedSerializer
 from pydantic import SecretStr
 from redis import Redis
@@ -37,6 +39,10 @@ from imagegen.web.sse import hub
 from tests.empty_databases import EmptyDatabases
 from tests.postgresql import shared_server, with_database
 from tests.worked_out_once import worked_out_once
+
+# A machine that is slow is not a mistake; a test that takes too long is ended by another clock.
+hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis.settings.load_profile("patient")
 
 PASSWORD = "a long enough password"
 ENCRYPTION_KEY = "a2V5IHRoYXQgc2VhbHMga2V5cyBpbiB0aGUgdGVzdHM="
@@ -128,8 +134,9 @@ def redis_client(redis_server: str) -> Iterator[Redis]:
 
 @pytest.fixture
 def redis_url(redis_server: str, redis_client: Redis) -> str:
-    """The URL of an empty server."""
+    """The URL of an empty server, to which nobody of an earlier test listens."""
     redis_client.flushall()
+    redis_client.client_kill_filter(_type="pubsub")
     return redis_server
 
 
