@@ -19,7 +19,21 @@ from imagegen.providers.price_book import FILE, PriceBook
 from imagegen.providers.registry import ProviderRegistry
 from imagegen.settings import PROJECT_ROOT, Settings, SettingsError
 from imagegen.storage.registry import create_storage
-from imagegen.web import assets, auth, errors, filters, headers, incoming, language, logs, nul, serving, sse
+from imagegen.web import (
+    addresses,
+    assets,
+    auth,
+    errors,
+    filters,
+    headers,
+    icons,
+    incoming,
+    language,
+    logs,
+    nul,
+    serving,
+    sse,
+)
 
 __all__ = ["create_app", "models"]
 
@@ -119,7 +133,9 @@ def _configure_pages(app: Flask, settings: Settings) -> None:
     # First, so that it comes last when an answer goes out.
     compress.init_app(app)
     language.init_app(app, babel)
+    addresses.init_app(app)
     assets.init_app(app)
+    icons.init_app(app)
     headers.init_app(app)
     filters.init_app(app)
     errors.init_app(app)

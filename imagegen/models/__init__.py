@@ -14,7 +14,7 @@ from imagegen.models.provider_keys import Fallback, ProviderKey
 from imagegen.models.provider_states import ProviderState
 from imagegen.models.saved_searches import SavedSearch
 from imagegen.models.schedules import Schedule, ScheduleRun
-from imagegen.models.scope import organisation_scope, system_scope
+from imagegen.models.scope import built_once, organisation_scope, system_scope
 from imagegen.models.switches import Switch
 from imagegen.models.tags import ImageTag, Tag
 from imagegen.models.unit_of_work import UnitOfWork, unit_of_work, writes, writes_first
@@ -55,6 +55,7 @@ __all__ = [
     "UnitOfWork",
     "User",
     "attempt_shots",
+    "built_once",
     "organisation_scope",
     "system_scope",
     "unit_of_work",

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from functools import cache, lru_cache
-from typing import Literal, cast
+from typing import Literal, TypeVar, cast
 
-from sqlalchemy import ForeignKey, FromClause, event
+from sqlalchemy import Executable, ForeignKey, FromClause, event
 from sqlalchemy.orm import (
     LoaderCriteriaOption,
     Mapped,
@@ -29,6 +29,9 @@ from sqlalchemy.sql.visitors import ExternallyTraversible
 from imagegen.extensions import Base
 
 SYSTEM: Literal["system"] = "system"
+_BUILT_ONCE = "built_once"
+
+Statement = TypeVar("Statement", bound=Executable)
 
 _scope: ContextVar[int | Literal["system"] | None] = ContextVar("organisation_scope", default=None)
 
@@ -91,7 +94,14 @@ def _narrow(state: ORMExecuteState) -> None:
     if state.is_insert and _concerns_owned(state):
         # Criteria narrow no INSERT; rows that are added to the session are checked when they are written.
         raise ScopeMissing("an organisation's rows are added through the session")
-    state.statement = state.statement.options(_only(scope))
+    once = _BUILT_ONCE in state.execution_options
+    narrowed = _narrowed if once else _narrowed.__wrapped__
+    state.statement = narrowed(state.statement, scope)
+
+
+@lru_cache(4096)
+def _narrowed(statement: Executable, organisation_id: int) -> Executable:
+    return statement.options(_only(organisation_id))
 
 
 @lru_cache(1024)
@@ -119,6 +129,16 @@ def _hides_owned(statement: ExternallyTraversible) -> bool:
 def _owned_tables() -> frozenset[FromClause]:
     mappers = Base.registry.mappers
     return frozenset(mapper.local_table for mapper in mappers if issubclass(mapper.class_, OrganisationOwned))
+
+
+def built_once(statement: Statement) -> Statement:
+    """Return a statement that lives as long as the process, so that what narrows it is kept with it.
+
+    Of a question that is asked in passing that would be lost, and what to look for in the cache of statements
+    worked out again: a third of what it takes to ask.
+    """
+    marked: Statement = statement.execution_options(**{_BUILT_ONCE: True})
+    return marked
 
 
 def check_owner(organisation_id: int | None, *, of: object) -> None:

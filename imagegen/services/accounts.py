@@ -15,7 +15,7 @@ from imagegen.core.errors import Conflict, NotFound, StudioError
 from imagegen.core.secrets import digest, is_token, new_token
 from imagegen.core.text import N_, one_line
 from imagegen.extensions import db
-from imagegen.models import ApiToken, Membership, Organisation, Session, UnitOfWork, User, writes
+from imagegen.models import ApiToken, Membership, Organisation, Session, UnitOfWork, User, built_once, writes
 from imagegen.models.audit import Action, Target
 from imagegen.models.users import ROLES, THEMES
 from imagegen.services import audit, passwords
@@ -274,15 +274,17 @@ def find_user(*, email: str) -> User:
 
 def memberships_of(*, user_id: int) -> list[Membership]:
     """Return the person's memberships with their organisations, by name."""
-    return list(
-        db.session.scalars(
-            select(Membership)
-            .options(joinedload(Membership.organisation))
-            .join(Organisation)
-            .where(Membership.user_id == user_id)
-            .order_by(func.lower(Organisation.name))
-        )
-    )
+    return list(db.session.scalars(_MEMBERSHIPS, {"person": user_id}))
+
+
+# Built once: every page asks it.
+_MEMBERSHIPS = built_once(
+    select(Membership)
+    .options(joinedload(Membership.organisation))
+    .join(Organisation)
+    .where(Membership.user_id == bindparam("person"))
+    .order_by(func.lower(Organisation.name))
+)
 
 
 def organisation_for(*, user_id: int, named: str | None) -> Organisation:

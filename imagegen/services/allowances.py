@@ -13,7 +13,7 @@ from sqlalchemy import Select, bindparam, func, select
 from imagegen.core.calendar import month_of
 from imagegen.core.errors import StudioError, TooMany
 from imagegen.core.text import N_
-from imagegen.models import Membership, Organisation, Reservation, UnitOfWork, writes
+from imagegen.models import Membership, Organisation, Reservation, UnitOfWork, built_once, writes
 from imagegen.models.audit import Action, Target
 from imagegen.models.states import ReservationStatus
 from imagegen.services import audit
@@ -42,7 +42,9 @@ def _allowed(settings: Mapping[str, Any]) -> int | None:
 @cache
 def _terms() -> Select[dict[str, Any], str]:
     # Built once: every job asks it.
-    return select(Organisation.settings, Organisation.time_zone).where(Organisation.id == bindparam("place"))
+    return built_once(
+        select(Organisation.settings, Organisation.time_zone).where(Organisation.id == bindparam("place"))
+    )
 
 
 @writes

@@ -17,7 +17,7 @@ from imagegen.core.calendar import Span, day_of, month_of
 from imagegen.core.errors import ErrorKind, StudioError
 from imagegen.core.money import Micro, display
 from imagegen.core.text import N_, Message
-from imagegen.models import Organisation, Reservation, UnitOfWork
+from imagegen.models import Organisation, Reservation, UnitOfWork, built_once
 from imagegen.models.budgets import Budget, BudgetPeriod, Per, reservation_periods
 from imagegen.models.states import ReservationStatus
 
@@ -108,7 +108,7 @@ def hold(
 def _concerned() -> Select[Budget]:
     # Built once: every job asks it.
     whose = or_(Budget.user_id.is_(None), Budget.user_id == bindparam("person"))
-    return select(Budget).where(Budget.organisation_id == bindparam("place"), whose).order_by(*ORDER)
+    return built_once(select(Budget).where(Budget.organisation_id == bindparam("place"), whose).order_by(*ORDER))
 
 
 def change(uow: UnitOfWork, *, reservation: Reservation, amount: Micro | None, moment: datetime) -> None:

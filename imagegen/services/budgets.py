@@ -17,7 +17,7 @@ from imagegen.core.ids import is_id
 from imagegen.core.money import Micro
 from imagegen.core.text import N_
 from imagegen.extensions import db
-from imagegen.models import Membership, Organisation, UnitOfWork, User, writes
+from imagegen.models import Membership, Organisation, UnitOfWork, User, built_once, writes
 from imagegen.models.audit import Action, Target
 from imagegen.models.budgets import Budget, BudgetPeriod, Per
 from imagegen.services import audit
@@ -51,7 +51,12 @@ class Standing:
 
     budget: Budget
     period: BudgetPeriod | None
-    ends_at: datetime
+    zone: str
+
+    @property
+    def ends_at(self) -> datetime:
+        """When the present period ends."""
+        return self.period.ends_at if self.period else SPANS[self.budget.per](now(), self.zone).ends_at
 
     @property
     def cap(self) -> Micro:
@@ -86,23 +91,16 @@ class Verdict:
     refusal: BudgetExceeded | None
 
 
-def standings(*, organisation: Organisation, user_id: int | None = None) -> list[Standing]:
+def standings(*, organisation_id: int, user_id: int | None = None) -> list[Standing]:
     """Return the organisation's budgets and the person's (all people's without one), in the order they are taken."""
-    moment = now()
-    parameters = {"place": organisation.id, "now": moment} | ({} if user_id is None else {"person": user_id})
-    # After a change of the time zone two days may lie over each other; the newer one counts.
+    parameters = {"place": organisation_id, "now": now()} | ({} if user_id is None else {"person": user_id})
     rows = db.session.execute(_standings(user_id is not None), parameters)
-    found = {budget.id: (budget, period) for budget, period in rows}
-    return [
-        Standing(
-            budget, period, period.ends_at if period else SPANS[budget.per](moment, organisation.time_zone).ends_at
-        )
-        for budget, period in found.values()
-    ]
+    # After a change of the time zone two days may lie over each other; the newer one counts.
+    return list({budget.id: Standing(budget, period, zone) for budget, period, zone in rows}.values())
 
 
 @cache
-def _standings(of_person: bool) -> Select[Budget, BudgetPeriod]:
+def _standings(of_person: bool) -> Select[Budget, BudgetPeriod, str]:
     # Built once: every page asks it, and every event of a person's own.
     present = and_(
         BudgetPeriod.budget_id == Budget.id,
@@ -110,13 +108,16 @@ def _standings(of_person: bool) -> Select[Budget, BudgetPeriod]:
         BudgetPeriod.ends_at > bindparam("now"),
     )
     query = (
-        select(Budget, BudgetPeriod)
+        select(Budget, BudgetPeriod, Organisation.time_zone)
+        .join(Organisation, Organisation.id == Budget.organisation_id)
         .outerjoin(BudgetPeriod, present)
         .where(Budget.organisation_id == bindparam("place"))
         .options(joinedload(Budget.user), joinedload(BudgetPeriod.asked_by))
         .order_by(*ORDER, Budget.id, BudgetPeriod.id)
     )
-    return query.where(or_(Budget.user_id.is_(None), Budget.user_id == bindparam("person"))) if of_person else query
+    if of_person:
+        query = query.where(or_(Budget.user_id.is_(None), Budget.user_id == bindparam("person")))
+    return built_once(query)
 
 
 def tightest(found: Sequence[Standing]) -> Standing | None:
@@ -128,7 +129,7 @@ def verdict(*, organisation: Organisation, user_id: int, estimate: Micro | None)
     """Return what the budgets say to something that may cost `estimate`; None if it is nothing to them."""
     if estimate == 0:
         return None
-    found = standings(organisation=organisation, user_id=user_id)
+    found = standings(organisation_id=organisation.id, user_id=user_id)
     for standing in found:
         refusal = _refusal(standing, estimate, zone=organisation.time_zone)
         if refusal is not None:
@@ -285,7 +286,7 @@ def _present(uow: UnitOfWork, public_id: str) -> tuple[Budget, BudgetPeriod, Org
 def everywhere() -> list[tuple[Organisation, Standing]]:
     """Return all budgets of all organisations, by name; for the command line, in the system's scope."""
     places = db.session.scalars(select(Organisation).order_by(Organisation.name)).all()
-    return [(place, standing) for place in places for standing in standings(organisation=place)]
+    return [(place, standing) for place in places for standing in standings(organisation_id=place.id)]
 
 
 def short_of(standing: Standing, estimate: Micro) -> Micro:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 from sqlalchemy import Select, bindparam, func, select, union_all
 from sqlalchemy.orm import aliased, selectinload
@@ -13,7 +13,7 @@ from imagegen.core.errors import NotFound
 from imagegen.core.ids import is_id
 from imagegen.core.text import N_
 from imagegen.extensions import db
-from imagegen.models import Event, Image, Job, Organisation, Shot, User
+from imagegen.models import Event, Image, Job, Organisation, Shot, User, built_once
 from imagegen.models.jobs import unfinished
 from imagegen.models.states import JobStatus, ShotStatus
 from imagegen.services.library import Page, decode_cursor, encode_cursor
@@ -47,7 +47,10 @@ def get_job(public_id: str) -> Job:
 
 def by_ids(ids: Sequence[int]) -> Sequence[Job]:
     """Return these jobs, in no particular order."""
-    return db.session.scalars(select(Job).where(Job.id.in_(ids))).all()
+    return db.session.scalars(_BY_IDS, {"which": list(ids)}).all()
+
+
+_BY_IDS = built_once(select(Job).where(Job.id.in_(bindparam("which", expanding=True))))
 
 
 def list_jobs(
@@ -81,9 +84,9 @@ def view(jobs: Sequence[Job], *, with_attempts: bool = False) -> list[JobView]:
     return [JobView(job, by_job[job.id]) for job in jobs]
 
 
-def view_of_shots(shot_ids: Sequence[int]) -> list[ShotView]:
-    """Return these shots with their pictures and attempts."""
-    return _views(_some_shots(), which=list(shot_ids))
+def view_of_shots(shot_ids: Sequence[int], *, with_attempts: bool = False) -> list[ShotView]:
+    """Return these shots with their pictures."""
+    return _views(_some_shots(with_attempts), which=list(shot_ids))
 
 
 _Reused = aliased(Image)
@@ -105,13 +108,13 @@ def _shots() -> Select[Shot, Image, Image]:
 @cache
 def _shots_of_jobs(with_attempts: bool) -> Select[Shot, Image, Image]:
     query = _shots().where(Shot.job_id.in_(bindparam("which", expanding=True))).order_by(Shot.slot)
-    return query.options(selectinload(Shot.attempts)) if with_attempts else query
+    return built_once(query.options(selectinload(Shot.attempts)) if with_attempts else query)
 
 
 @cache
-def _some_shots() -> Select[Shot, Image, Image]:
+def _some_shots(with_attempts: bool) -> Select[Shot, Image, Image]:
     query = _shots().where(Shot.id.in_(bindparam("which", expanding=True)))
-    return query.options(selectinload(Shot.attempts))
+    return built_once(query.options(selectinload(Shot.attempts)) if with_attempts else query)
 
 
 def _views(query: Select[Shot, Image, Image], **parameters: object) -> list[ShotView]:
@@ -123,19 +126,25 @@ def first_pictures(job_ids: Sequence[int], *, each: int) -> dict[int, list[Image
     found: dict[int, list[Image]] = {job_id: [] for job_id in job_ids}
     if not job_ids:
         return found
-    delivered = [
-        select(Shot.id)
-        .where(Shot.job_id == job_id, Shot.newest, Shot.status == ShotStatus.SUCCEEDED)
-        .order_by(Shot.slot)
-        .limit(each)
-        .subquery()
-        for job_id in job_ids
-    ]
-    ids = union_all(*(select(one.c.id) for one in delivered)).subquery()
-    for shown in _views(_shots().join(ids, ids.c.id == Shot.id).order_by(Shot.slot)):
+    jobs = {f"job_{number}": job_id for number, job_id in enumerate(job_ids)}
+    for shown in _views(_first_delivered(len(jobs)), each=each, **jobs):
         if shown.image is not None:
             found[shown.shot.job_id].append(shown.image)
     return found
+
+
+@lru_cache(64)
+def _first_delivered(jobs: int) -> Select[Shot, Image, Image]:
+    delivered = [
+        select(Shot.id)
+        .where(Shot.job_id == bindparam(f"job_{number}"), Shot.newest, Shot.status == ShotStatus.SUCCEEDED)
+        .order_by(Shot.slot)
+        .limit(bindparam("each"))
+        .subquery()
+        for number in range(jobs)
+    ]
+    ids = union_all(*(select(one.c.id) for one in delivered)).subquery()
+    return built_once(_shots().join(ids, ids.c.id == Shot.id).order_by(Shot.slot))
 
 
 def earlier(shots: Sequence[Shot]) -> dict[int, list[Shot]]:
@@ -172,8 +181,10 @@ def troubled(job: Job) -> Sequence[Shot]:
 
 def names(user_ids: Iterable[int]) -> dict[int, str]:
     """Return what these people are called, by their ids."""
-    found = db.session.execute(select(User.id, User.name).where(User.id.in_(set(user_ids))))
-    return {row.id: row.name for row in found}
+    return {row.id: row.name for row in db.session.execute(_NAMES, {"which": sorted(set(user_ids))})}
+
+
+_NAMES = built_once(select(User.id, User.name).where(User.id.in_(bindparam("which", expanding=True))))
 
 
 def next_in_line(job_ids: Sequence[int], *, each: int) -> Sequence[Shot]:
@@ -188,11 +199,13 @@ def next_in_line(job_ids: Sequence[int], *, each: int) -> Sequence[Shot]:
 
 # Built once: every page asks it.
 _DONE = Job.n_succeeded + Job.n_failed + Job.n_refused + Job.n_canceled + Job.n_unknown
-_PROGRESS = select(
-    func.coalesce(func.sum(_DONE), 0),
-    func.coalesce(func.sum(_DONE + Job.n_waiting + Job.n_running), 0),
-    func.count(Job.id),
-).where(Job.user_id + 0 == bindparam("person"), unfinished())  # few are unfinished: not by the person's index
+_PROGRESS = built_once(
+    select(
+        func.coalesce(func.sum(_DONE), 0),
+        func.coalesce(func.sum(_DONE + Job.n_waiting + Job.n_running), 0),
+        func.count(Job.id),
+    ).where(Job.user_id + 0 == bindparam("person"), unfinished())  # few are unfinished: not by the person's index
+)
 
 
 def progress(*, user_id: int) -> tuple[int, int, int]:
@@ -222,7 +235,7 @@ def _events_after(of_person: bool, of_job: bool) -> Select[Event]:
         query = query.where(Event.user_id == bindparam("person"))
     if of_job:
         query = query.where(Event.job_id == bindparam("job"))
-    return query.order_by(Event.organisation_seq).limit(bindparam("limit"))
+    return built_once(query.order_by(Event.organisation_seq).limit(bindparam("limit")))
 
 
 def job_events(job: Job, *, after: int = 0) -> Sequence[Event]:

@@ -22,7 +22,7 @@ from imagegen.core.crypto import CannotOpen
 from imagegen.core.errors import ErrorKind, NotFound, StudioError, TooMany
 from imagegen.core.text import N_
 from imagegen.extensions import db, runtime
-from imagegen.models import ProviderKey, UnitOfWork, User, system_scope, writes
+from imagegen.models import ProviderKey, UnitOfWork, User, built_once, system_scope, writes
 from imagegen.models.audit import Action
 from imagegen.models.columns import db_now
 from imagegen.models.provider_states import NO_KEY
@@ -89,8 +89,10 @@ def key_for(organisation_id: int, provider: str) -> OpenedKey | None:
 @cache
 def _kept() -> Select[str, str]:
     # Built once: every call asks it.
-    return select(ProviderKey.sealed, ProviderKey.digest).where(
-        ProviderKey.organisation_id == bindparam("place"), ProviderKey.provider == bindparam("one")
+    return built_once(
+        select(ProviderKey.sealed, ProviderKey.digest).where(
+            ProviderKey.organisation_id == bindparam("place"), ProviderKey.provider == bindparam("one")
+        )
     )
 
 
@@ -138,7 +140,7 @@ def offered(organisation_id: int | None = None) -> ProviderRegistry:
 @cache
 def _keyed() -> Select[str]:
     # Built once: every request for pictures asks it.
-    return select(ProviderKey.provider).where(ProviderKey.organisation_id == bindparam("place"))
+    return built_once(select(ProviderKey.provider).where(ProviderKey.organisation_id == bindparam("place")))
 
 
 def listed() -> Mapping[str, KeptKey]:

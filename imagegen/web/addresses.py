@@ -1,28 +1,63 @@
-"""Addresses of many things of one kind: worked out once for a page, and filled in for each."""
+"""Addresses of what the studio serves: worked out once for each kind, and filled in for each thing."""
 
 from __future__ import annotations
 
 import re
+from types import NoneType
 from typing import Any
 
-from flask import g, url_for
+from flask import Flask, current_app, request, url_for
 
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+")
+_FILLED_IN = frozenset({str, int, NoneType})
+_MOST = 4096
+
+Part = str | tuple[str, str | int | None]
+"""The name of a text that is filled in, or a value that belongs to the kind."""
+
+
+def init_app(app: Flask) -> None:
+    """Let templates ask here for their addresses, of which a page has a hundred."""
+    app.extensions["studio-addresses"] = {}
+    app.jinja_env.globals["url_for"] = address
 
 
 def address(endpoint: str, **values: Any) -> str:
-    """Return what `url_for` returns, ten times as fast where only texts differ from one call to the next.
+    """Return what `url_for` returns within a request, ten times as fast from the second one of a kind on.
 
-    Texts are ids and hashes, which an address holds as they are; with any other it is left to `url_for`.
+    Texts are ids and hashes, which an address holds as they are; with any other it is left to `url_for`. The
+    studio's own files are few, so that each is a kind of its own.
     """
+    if endpoint == "static":
+        return _pattern(endpoint, tuple(values.items()))
     texts = {name: value for name, value in values.items() if isinstance(value, str)}
-    if not all(_PLAIN.fullmatch(text) for text in texts.values()):
+    if not all(map(_PLAIN.fullmatch, texts.values())) or not all(_is_kept(*value) for value in values.items()):
         return url_for(endpoint, **values)
-    key = (endpoint, *(name if name in texts else (name, value) for name, value in values.items()))
-    patterns: dict[Any, str] = g.setdefault("addresses", {})
-    found = patterns.get(key)
-    if found is None:
-        found = patterns[key] = url_for(endpoint, **(values | {name: f"~{name}~" for name in texts}))
+    found = _pattern(endpoint, tuple([name if name in texts else (name, value) for name, value in values.items()]))
+    if not found:
+        return url_for(endpoint, **values)
     for name, text in texts.items():
         found = found.replace(f"~{name}~", text)
+    return found
+
+
+def _is_kept(name: str, value: object) -> bool:
+    """Tell whether the value makes a kind of address; names with a bar before them say how Flask is to write one."""
+    return type(value) in _FILLED_IN and not name.startswith("_")
+
+
+def _pattern(endpoint: str, parts: tuple[Part, ...]) -> str:
+    """Return the address with its texts left open; "" where only some texts are allowed."""
+    patterns: dict[tuple[str, str, tuple[Part, ...]], str] = current_app.extensions["studio-addresses"]
+    key = (request.script_root, endpoint, parts)
+    found = patterns.get(key)
+    if found is None:
+        if len(patterns) >= _MOST:
+            patterns.clear()
+        values = dict((part, f"~{part}~") if isinstance(part, str) else part for part in parts)
+        try:
+            found = url_for(endpoint, **values)  # type: ignore[arg-type]  # none begins with a bar
+        except ValueError:
+            found = ""
+        patterns[key] = found
     return found

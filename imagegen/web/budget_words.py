@@ -6,7 +6,6 @@ from typing import Any
 
 from flask_babel import gettext
 
-from imagegen.models import Organisation
 from imagegen.models.budgets import Per
 from imagegen.services import budgets
 from imagegen.services.budgets import Standing, Step
@@ -15,9 +14,9 @@ from imagegen.web.words import money
 LEVELS: dict[Step, str] = {Step.FINE: "ok", Step.WARN: "warn", Step.CHEAPER: "bad", Step.FULL: "bad"}
 
 
-def meter(*, organisation: Organisation, user_id: int) -> dict[str, Any] | None:
+def meter(*, organisation_id: int, user_id: int) -> dict[str, Any] | None:
     """Return how far the tightest of a person's budgets is used; None without any."""
-    found = budgets.tightest(budgets.standings(organisation=organisation, user_id=user_id))
+    found = budgets.tightest(budgets.standings(organisation_id=organisation_id, user_id=user_id))
     return gauge(found) if found is not None else None
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from flask import url_for
 from flask_babel import format_decimal, format_timedelta, gettext
 
 from imagegen.core.clock import now
@@ -22,6 +21,7 @@ from imagegen.services.job_line import Line
 from imagegen.services.jobs import JobView, ShotView
 from imagegen.services.rights import Right
 from imagegen.web import readers, verbs
+from imagegen.web.addresses import address
 from imagegen.web.language import said
 from imagegen.web.words import money
 
@@ -100,8 +100,8 @@ def shot(view: ShotView, *, job: Job, place: int | None = None) -> Context:
         "asked": "" if _asked_for(row, job) else job.model_label,
         "error": error(row.error_kind, row.error_message) if row.status in _ENDED_BADLY and row.error_kind else None,
         "retry_url": None,
-        "again_url": url_for("generator.page", again=job.public_id) if may_create else None,
-        "resolve_url": url_for("jobs.resolve", job_id=job.public_id, shot_id=row.public_id)
+        "again_url": address("generator.page", again=job.public_id) if may_create else None,
+        "resolve_url": address("jobs.resolve", job_id=job.public_id, shot_id=row.public_id)
         if may_create and row.status == ShotStatus.UNKNOWN
         else None,
     }
@@ -111,7 +111,7 @@ def _gone(row: Shot) -> Context:
     """Return what became of the picture of a shot that has none any more, and where it can be had back."""
     if row.picture_deleted_at is not None or (row.reused and row.reused_image_id is None):
         return {"sentence": gettext("Deleted."), "url": None}
-    return {"sentence": gettext("In the trash."), "url": url_for("library.index", filter="trash")}
+    return {"sentence": gettext("In the trash."), "url": address("library.index", filter="trash")}
 
 
 def model_name(provider_id: str, model_id: str) -> str:
@@ -199,20 +199,20 @@ def job_status(row: Job) -> Context:
         "paused": row.paused_at is not None and not row.finished,
         "canceling": row.cancel_requested_at is not None and not row.finished,
         **{f"{verb.name}_url": _address(verb, row) for verb in verbs.VERBS},
-        "again_url": url_for("generator.page", again=row.public_id) if may_create else None,
+        "again_url": address("generator.page", again=row.public_id) if may_create else None,
         "repeat": _repeat(row) if may_create and row.finished and row.kind == generation.KIND else None,
     }
 
 
 def _address(verb: verbs.Verb, row: Job) -> str | None:
-    return url_for(f"jobs.{verb.name}", job_id=row.public_id) if verb.offered(row) else None
+    return address(f"jobs.{verb.name}", job_id=row.public_id) if verb.offered(row) else None
 
 
 def _repeat(row: Job) -> Context:
     """Return how the same is asked for again with one click, and what that will cost."""
     known = row.estimated_micro is not None
     return {
-        "url": url_for("jobs.again", job_id=row.public_id),
+        "url": address("jobs.again", job_id=row.public_id),
         "key": new_id(),
         "price": (f"≈ {price(row.estimated_micro)}" if row.estimated_micro else "")
         if known

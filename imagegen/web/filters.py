@@ -13,7 +13,6 @@ from imagegen.core.text import N_
 from imagegen.models.users import THEMES
 from imagegen.services import accounts
 from imagegen.web import budget_words, contexts
-from imagegen.web.addresses import address
 from imagegen.web.language import said
 
 ROLE_NAMES: dict[str, str] = {
@@ -28,7 +27,6 @@ ROLE_NAMES: dict[str, str] = {
 def init_app(app: Flask) -> None:
     """Give every page its frame, and templates a few filters."""
     app.context_processor(_frame)
-    app.jinja_env.globals["address"] = address
     app.jinja_env.filters.update(
         ago=contexts.ago,
         price=contexts.price,
@@ -90,7 +88,7 @@ class _Shell:
 
     @cached_property
     def budget(self) -> dict[str, Any] | None:
-        return budget_words.meter(organisation=g.identity.organisation, user_id=g.identity.user.id)
+        return budget_words.meter(organisation_id=g.identity.organisation.id, user_id=g.identity.user.id)
 
     @cached_property
     def after(self) -> int:

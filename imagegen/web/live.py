@@ -9,8 +9,7 @@ from functools import cached_property, partial
 
 from flask import render_template
 
-from imagegen.extensions import db
-from imagegen.models import Event, Job, Organisation
+from imagegen.models import Event, Job
 from imagegen.services import job_line, jobs
 from imagegen.services.job_line import Line
 from imagegen.services.jobs import ShotView
@@ -93,8 +92,7 @@ def pieces(events: Sequence[Event], *, user_id: int | None, page: Page = FEED, p
 
 def _shell(events: Sequence[Event], user_id: int) -> str:
     ring = render_template("shared/_jobs_ring.html", jobs=contexts.jobs_ring(user_id=user_id), oob=True)
-    organisation = db.session.get_one(Organisation, events[0].organisation_id)
-    meter = budget_words.meter(organisation=organisation, user_id=user_id)
+    meter = budget_words.meter(organisation_id=events[0].organisation_id, user_id=user_id)
     return ring + render_template("shared/_meter.html", meter=meter, oob=True)
 
 
@@ -102,7 +100,7 @@ def _tiles(events: Sequence[Event], parts: Parts, *, whole: bool) -> str:
     """Draw the tiles of shots and the status lines of jobs; `whole` with what happened to each."""
     shot_ids = list(dict.fromkeys(event.shot_id for event in events if event.shot_id is not None))
     rows = {row.id: row for row in jobs.by_ids(list({event.job_id for event in events}))}
-    views = jobs.view_of_shots(shot_ids) if shot_ids else []
+    views = jobs.view_of_shots(shot_ids, with_attempts=whole) if shot_ids else []
     line = parts.line if any(row.n_waiting for row in rows.values()) else Line(())
     earlier = jobs.earlier([view.shot for view in views]) if whole else {}
     drawn = []

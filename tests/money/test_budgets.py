@@ -277,7 +277,7 @@ def test_the_tightest_budget_is_the_one_of_which_most_is_used(amy: Member) -> No
     budget(amy, 10 * EACH)
     small = budget(amy, 2 * EACH, per=Per.DAY)
     ask(amy)
-    found = budgets.tightest(budgets.standings(organisation=organisation(amy), user_id=amy.user_id))
+    found = budgets.tightest(budgets.standings(organisation_id=amy.organisation_id, user_id=amy.user_id))
 
     assert found is not None
     assert (found.budget.public_id, found.percent(), found.left) == (small, 50, EACH)

@@ -23,6 +23,10 @@ IMAGE = "0198f2a4-5b6c-7d8e-9f01-23456789abcd"
         ("generator.page", {"like": "ünter ~like~ & /?"}),
         ("library.detail", {"image_id": "~image_id~"}),
         ("library.detail", {"image_id": ""}),
+        ("library.choices", {"part": "lists", "q": "fog"}),
+        ("library.index", {"tag": ["red", "blue"], "starred": True}),
+        ("library.detail", {"image_id": IMAGE, "_anchor": "facts"}),
+        ("static", {"filename": "css/base.css"}),
     ],
 )
 def test_an_address_is_what_flask_makes_the_first_time_and_again(

@@ -84,7 +84,7 @@ def set_allowance(json: AllowanceBody) -> Allowance:
 
 
 def _all() -> list[Budget]:
-    return [_budget(standing) for standing in budgets.standings(organisation=identity().organisation)]
+    return [_budget(standing) for standing in budgets.standings(organisation_id=identity().organisation.id)]
 
 
 def _budget(standing: Standing) -> Budget:

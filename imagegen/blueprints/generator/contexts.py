@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from flask import url_for
 from flask_babel import format_decimal, format_percent, gettext, ngettext
 from werkzeug.datastructures import MultiDict
 
@@ -28,6 +27,7 @@ from imagegen.services.provider_health import Hold
 from imagegen.services.rights import Right
 from imagegen.settings import PROJECT_ROOT
 from imagegen.web import contexts, health_words, words
+from imagegen.web.addresses import address
 from imagegen.web.auth import identity
 from imagegen.web.contexts import Context
 from imagegen.web.language import said
@@ -115,7 +115,7 @@ def _end_of(spec: ModelSpec) -> str:
 
 def _picture(name: str) -> str | None:
     exists = (PROJECT_ROOT / "static" / "img" / name).is_file()
-    return url_for("static", filename=f"img/{name}") if exists else None
+    return address("static", filename=f"img/{name}") if exists else None
 
 
 def _rounded(amount: float) -> str:
@@ -175,7 +175,7 @@ def _styles(chosen: str | None) -> list[Context]:
         {
             "id": style.id,
             "label": said(style.label),
-            "picture": url_for("static", filename="img/styles.webp"),
+            "picture": address("static", filename="img/styles.webp"),
             "tile": tile,
             "tiles": len(styles()),
             "chosen": chosen == style.id,
@@ -268,12 +268,12 @@ def _of_budgets(plan: generation.Plan, wanted: GenerationRequest, form: MultiDic
         "warning": _warning(verdict.standing, percent) if verdict.refusal is None else "",
         "cheaper": _cheaper(offer, form) if offer else None,
         "ask": {
-            "url": url_for("budgets.ask", budget_id=verdict.refusal.budget_id),
+            "url": address("budgets.ask", budget_id=verdict.refusal.budget_id),
             "micro": budgets.short_of(verdict.standing, cost),
         }
         if verdict.refusal and plan.estimate is not None and not who.may(Right.MANAGE_BUDGETS)
         else None,
-        "raise_url": url_for("budgets.page") if verdict.refusal and who.may(Right.MANAGE_BUDGETS) else None,
+        "raise_url": address("budgets.page") if verdict.refusal and who.may(Right.MANAGE_BUDGETS) else None,
     }
 
 
@@ -292,7 +292,7 @@ def _cheaper(offer: Offer, form: MultiDict[str, str]) -> Context:
         "label": offer.spec.label,
         "price": contexts.price(offer.estimate),
         "key": _key(offer.spec),
-        "href": f"{url_for('generator.page')}?{query}",
+        "href": f"{address('generator.page')}?{query}",
     }
 
 
@@ -319,8 +319,8 @@ def first_use() -> Context:
         "examples": [
             {
                 "prompt": said(prompt),
-                "picture": url_for("static", filename=f"img/examples/{name}.webp"),
-                "href": url_for("generator.page", prompt=said(prompt)),
+                "picture": address("static", filename=f"img/examples/{name}.webp"),
+                "href": address("generator.page", prompt=said(prompt)),
             }
             for name, prompt in EXAMPLES
         ],

@@ -8,7 +8,6 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from flask import url_for
 from flask_babel import format_decimal, gettext
 
 from imagegen.core.errors import StudioError
@@ -20,6 +19,7 @@ from imagegen.services.job_search import WINDOW, Found, Standing, Wanted
 from imagegen.services.jobs import JobView
 from imagegen.services.rights import Right
 from imagegen.web import contexts, job_details, job_rows, timeline
+from imagegen.web.addresses import address
 from imagegen.web.auth import identity
 from imagegen.web.contexts import Context
 from imagegen.web.language import said
@@ -87,7 +87,7 @@ class Sieve:
         values: dict[str, Any] = {name: value for name, value in self.values.items() if value and name != "whose"}
         if self._of_others:
             values["whose"] = self.values["whose"]
-        return url_for("jobs.index", **(values | other))
+        return address("jobs.index", **(values | other))
 
     def _standing(self) -> Standing | None:
         text = self.values["status"]
@@ -130,7 +130,7 @@ def found(page: Found, sieve: Sieve) -> Context:
         "everybody": sieve.everybody,
         "filters_on": sieve.filters_on,
         "narrowed": wanted.narrowed,
-        "show_all": url_for("jobs.index", whose=sieve.values["whose"]),
+        "show_all": address("jobs.index", whose=sieve.values["whose"]),
     }
 
 

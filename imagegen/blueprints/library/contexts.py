@@ -7,7 +7,6 @@ from datetime import date, datetime
 from itertools import groupby
 from typing import Any
 
-from flask import url_for
 from flask_babel import format_date, format_decimal, gettext, ngettext, to_user_timezone
 from sqlalchemy import select
 
@@ -21,6 +20,7 @@ from imagegen.services.library import Page, Wish, collections, usage
 from imagegen.services.library.changing import LONGEST_ALT_TEXT, LONGEST_TITLE
 from imagegen.services.rights import Right
 from imagegen.web import contexts, downloads, readers, words
+from imagegen.web.addresses import address
 from imagegen.web.contexts import Context
 
 NARROWEST, WIDEST = 2, 8
@@ -49,10 +49,10 @@ def grid(page: Page, wish: Wish, *, after: date | None, alone: bool = True) -> C
     nothing = alone and not page.items
     return {
         "groups": groups,
-        "next_url": url_for("library.grid", **more, day=last, alone=1 if nothing else None)
+        "next_url": address("library.grid", **more, day=last, alone=1 if nothing else None)
         if page.next_cursor
         else None,
-        "next_href": url_for("library.index", **more) if page.next_cursor else None,
+        "next_href": address("library.index", **more) if page.next_cursor else None,
         "say": tile_words(),
         "live": wish.sort == "newest" and not wish.trashed,
         "narrowed": bool(_narrowed(wish)),
@@ -164,17 +164,17 @@ def detail(row: Image) -> Context:
         "facts": _facts(row, origin),
         "uses": [] if trashed else _uses(row),
         "collections": [
-            {"label": each.name, "href": url_for("library.index", collection=each.public_id)}
+            {"label": each.name, "href": address("library.index", collection=each.public_id)}
             for each in collections.collections_of(row.id)
         ],
         "versions": [image(each) for each in library.versions(row)],
         "siblings": [image(each) for each in library.siblings(row)],
         "recalls": _recalls(row) if row.prompt else [],
         "downloads": None if trashed else _downloads(row),
-        "link": url_for("library.detail", image_id=row.public_id, _external=True),
-        "job_url": url_for("jobs.detail", job_id=origin.job.public_id) if origin.job else None,
-        "newer_url": url_for("library.detail", image_id=beside.newer) if beside.newer else None,
-        "older_url": url_for("library.detail", image_id=beside.older) if beside.older else None,
+        "link": address("library.detail", image_id=row.public_id, _external=True),
+        "job_url": address("jobs.detail", job_id=origin.job.public_id) if origin.job else None,
+        "newer_url": address("library.detail", image_id=beside.newer) if beside.newer else None,
+        "older_url": address("library.detail", image_id=beside.older) if beside.older else None,
     }
 
 
@@ -205,7 +205,7 @@ def _recalls(row: Image) -> list[Context]:
         offered.append(("seed", gettext("Use its seed")))
     offered.append(("everything", gettext("Use everything")))
     return [
-        {"label": label, "href": url_for("generator.page", like=row.public_id, recall=what)}
+        {"label": label, "href": address("generator.page", like=row.public_id, recall=what)}
         for what, label in offered
     ]
 
@@ -214,7 +214,7 @@ def _downloads(row: Image) -> Context:
     names = {"png": "PNG", "jpeg": "JPEG", "webp": "WebP"}
     own = row.mime_type.removeprefix("image/").upper()
     return {
-        "url": url_for("library.download", image_id=row.public_id),
+        "url": address("library.download", image_id=row.public_id),
         "formats": [{"value": "", "label": gettext("As it is (%(format)s)", format=own)}]
         + [{"value": value, "label": names[value]} for value in downloads.CHOICES],
         "widths": [{"value": "", "label": gettext("%(n)s px, full size", n=row.width)}]
@@ -227,7 +227,7 @@ def _downloads(row: Image) -> Context:
 def _uses(row: Image) -> list[Context]:
     found = usage.where_used([row.id]).get(row.id, [])
     return [
-        {"label": use.found.label, "href": url_for(use.found.endpoint, **_arguments(use.found))}
+        {"label": use.found.label, "href": address(use.found.endpoint, **_arguments(use.found))}
         for use in found
         if use.found is not None
     ]

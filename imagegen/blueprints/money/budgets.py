@@ -144,7 +144,7 @@ def _page(
         form=form or _FRESH,
         errors={error.field or "": sentence} if error and not error_at else {},
         error_at={error_at: sentence} if error_at else {},
-        rows=[_row(standing) for standing in budgets.standings(organisation=place)],
+        rows=[_row(standing) for standing in budgets.standings(organisation_id=place.id)],
         whose=[(EVERYBODY, gettext("Everybody together"))]
         + [(member.user.public_id, member.user.name) for member in people.members(organisation_id=place.id)],
         pictures=pictures if pictures is not None else ("" if allowed is None else str(allowed)),

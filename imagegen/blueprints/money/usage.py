@@ -120,7 +120,7 @@ def _context(wanted: tuple[date, date], *, error: str = "") -> dict[str, Any]:
         "tables": _tables(found, everybody=user_id is None),
         "budgets": [
             budget_words.gauge(standing)
-            for standing in budgets.standings(organisation=who.organisation, user_id=who.user.id)
+            for standing in budgets.standings(organisation_id=who.organisation.id, user_id=who.user.id)
         ],
         "csv_url": url_for("usage.export", since=span["since"], until=span["until"], whose=whose),
     }

@@ -12,7 +12,7 @@ from imagegen.core.errors import NotFound
 from imagegen.core.ids import is_id
 from imagegen.core.text import N_, one_line
 from imagegen.extensions import db
-from imagegen.models import Image, Job, Shot, User
+from imagegen.models import Image, Job, Shot, User, built_once
 from imagegen.services.library.listing import GRID_COLUMNS
 
 
@@ -26,7 +26,7 @@ def get_image(public_id: str, *, trashed: bool = False) -> Image:
 
 
 # Built once: every thumbnail asks one of them.
-_ANY = select(Image).where(Image.public_id == bindparam("which"))
+_ANY = built_once(select(Image).where(Image.public_id == bindparam("which")))
 _ALIVE = _ANY.where(Image.deleted_at.is_(None))
 
 
