@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 
 from sqlalchemy import Select, bindparam, func, select, update
@@ -180,13 +181,17 @@ def due() -> int:
 
 def seconds_to_next() -> float | None:
     """Return in how many seconds the next shot may be claimed (0 if one may be now), None without any."""
+    first, next_fetch, clock = db.session.execute(_next()).one()
+    db.session.rollback()
+    moments = [moment for moment in (first, next_fetch) if moment is not None]
+    return max(0.0, (min(moments) - clock).total_seconds()) if moments else None
+
+
+@cache
+def _next() -> Select[datetime | None, datetime | None, datetime]:
+    # Built once: every task that has nothing to do asks it.
     first_due = select(func.min(func.coalesce(Shot.not_before, db_now()))).where(
         waiting(), Shot.job_id.not_in(fair_order.paused())
     )
     kept = select(func.min(Shot.lease_until)).where(Shot.id.in_(_taken_on().with_only_columns(Shot.id)))
-    first, next_fetch, clock = db.session.execute(
-        select(first_due.scalar_subquery(), kept.scalar_subquery(), db_now())
-    ).one()
-    db.session.rollback()
-    moments = [moment for moment in (first, next_fetch) if moment is not None]
-    return max(0.0, (min(moments) - clock).total_seconds()) if moments else None
+    return select(first_due.scalar_subquery(), kept.scalar_subquery(), db_now())

@@ -159,13 +159,7 @@ def _take(uow: UnitOfWork, period: BudgetPeriod, amount: Micro) -> bool:
 
 def end(uow: UnitOfWork, *, reservation_id: int, held: Micro, cost: Micro) -> None:
     """End a reservation of `held` wherever it was counted: its true `cost` is spent, even if it is more."""
-    counted = uow.scalars(
-        select(BudgetPeriod.id)
-        .join(Budget, Budget.id == BudgetPeriod.budget_id)
-        .join(reservation_periods, reservation_periods.c.period_id == BudgetPeriod.id)
-        .where(reservation_periods.c.reservation_id == reservation_id)
-        .order_by(*ORDER)
-    ).all()
+    counted = uow.scalars(_counted(), {"reservation": reservation_id}).all()
     used = BudgetPeriod.spent_micro + BudgetPeriod.reserved_micro + literal(cost - held)
     for period_id in counted:
         uow.execute(
@@ -178,6 +172,18 @@ def end(uow: UnitOfWork, *, reservation_id: int, held: Micro, cost: Micro) -> No
             )
             .execution_options(synchronize_session=False)
         )
+
+
+@cache
+def _counted() -> Select[int]:
+    # Built once: every picture asks it.
+    return (
+        select(BudgetPeriod.id)
+        .join(Budget, Budget.id == BudgetPeriod.budget_id)
+        .join(reservation_periods, reservation_periods.c.period_id == BudgetPeriod.id)
+        .where(reservation_periods.c.reservation_id == bindparam("reservation"))
+        .order_by(*ORDER)
+    )
 
 
 def over(used: ColumnElement[int], *, cap: ColumnElement[int] | None = None) -> ColumnElement[int]:

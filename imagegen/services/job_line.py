@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 
 from imagegen.extensions import db
-from imagegen.models import Job
+from imagegen.models import Job, built_once
 from imagegen.models.jobs import unfinished
 
 
@@ -58,9 +58,11 @@ def _ahead(other: Place, mine: Place, nth: int) -> int:
 
 def line() -> Line:
     """Return the line of the organisation in scope: one query over its unfinished jobs."""
-    rows = db.session.execute(
-        select(Job.id, Job.priority, Job.n_running, Job.n_waiting).where(
-            unfinished(), Job.n_waiting > 0, Job.paused_at.is_(None)
-        )
+    return Line(Place(*row) for row in db.session.execute(_LINE))
+
+
+_LINE = built_once(
+    select(Job.id, Job.priority, Job.n_running, Job.n_waiting).where(
+        unfinished(), Job.n_waiting > 0, Job.paused_at.is_(None)
     )
-    return Line(Place(*row) for row in rows)
+)

@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Select, bindparam, func, select
 
 from imagegen.core.text import one_line
 from imagegen.extensions import db
-from imagegen.models import Job
+from imagegen.models import Job, built_once
 from imagegen.models.jobs import unfinished
 from imagegen.models.states import JOB_ENDS, JobStatus
 from imagegen.services.library import decode_cursor, encode_cursor
@@ -83,11 +84,14 @@ def search(wanted: Wanted, *, cursor: str | None = None, limit: int = PAGE) -> F
 
     One query, and another one only where a bounded search ended before the page was full.
     """
-    query = _those_of(wanted.user_id, decode_cursor(cursor))
+    after = decode_cursor(cursor)
     if not wanted.narrowed:
-        return _page(query, limit)
+        return _found(
+            _newest(wanted.user_id is not None, after is not None), limit, person=wanted.user_id, after=after
+        )
+    query = _those_of(wanted.user_id, after)
     if wanted.standing in _FEW:
-        return _page(_of_few(wanted.user_id, decode_cursor(cursor)).where(*_conditions(wanted)), limit)
+        return _page(_of_few(wanted.user_id, after).where(*_conditions(wanted)), limit)
     window = query.with_only_columns(Job.id).order_by(Job.id.desc()).limit(WINDOW).subquery()
     oldest = select(func.min(window.c.id)).scalar_subquery()
     found = _page(query.where(Job.id >= oldest, *_conditions(wanted)), limit)
@@ -112,8 +116,21 @@ def _of_few(user_id: int | None, after: int | None) -> Select[Any]:
     return query if after is None else query.where(Job.id + 0 < after)
 
 
+@cache
+def _newest(of_person: bool, after: bool) -> Select[Job]:
+    query = select(Job).order_by(Job.id.desc()).limit(bindparam("most"))
+    if of_person:
+        query = query.where(Job.user_id == bindparam("person"))
+    return built_once(query.where(Job.id < bindparam("after")) if after else query)
+
+
 def _page(query: Select[Any], limit: int) -> Found:
-    rows = db.session.scalars(query.order_by(Job.id.desc()).limit(limit + 1)).all()
+    return _found(query.order_by(Job.id.desc()).limit(bindparam("most")), limit)
+
+
+def _found(query: Select[Any], limit: int, **parameters: int | None) -> Found:
+    given = {name: value for name, value in parameters.items() if value is not None}
+    rows = db.session.scalars(query, given | {"most": limit + 1}).all()
     more = len(rows) > limit
     rows = rows[:limit]
     return Found(rows, encode_cursor(rows[-1].id) if more else None)

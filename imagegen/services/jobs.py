@@ -39,10 +39,13 @@ class JobView:
 
 def get_job(public_id: str) -> Job:
     """Return one job of the organisation in scope; raises NotFound."""
-    job = db.session.scalar(select(Job).where(Job.public_id == public_id)) if is_id(public_id) else None
+    job: Job | None = db.session.scalar(_ONE, {"which": public_id}) if is_id(public_id) else None
     if job is None:
         raise NotFound(N_("There is no such job."))
     return job
+
+
+_ONE = built_once(select(Job).where(Job.public_id == bindparam("which")))
 
 
 def by_ids(ids: Sequence[int]) -> Sequence[Job]:
