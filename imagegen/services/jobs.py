@@ -192,12 +192,16 @@ _NAMES = built_once(select(User.id, User.name).where(User.id.in_(bindparam("whic
 
 def next_in_line(job_ids: Sequence[int], *, each: int) -> Sequence[Shot]:
     """Return the first `each` waiting shots of each of these jobs."""
+    return db.session.scalars(_next_in_line(), {"which": list(job_ids), "each": each}).all()
+
+
+@cache
+def _next_in_line() -> Select[Shot]:
     number = func.row_number().over(partition_by=Shot.job_id, order_by=Shot.slot).label("number")
-    waiting = (
-        select(Shot.id, number).where(Shot.job_id.in_(job_ids), Shot.status == ShotStatus.WAITING, Shot.newest)
-    ).subquery()
-    query = select(Shot).join(waiting, waiting.c.id == Shot.id).where(waiting.c.number <= each)
-    return db.session.scalars(query.order_by(Shot.job_id, Shot.slot)).all()
+    of_jobs = Shot.job_id.in_(bindparam("which", expanding=True))
+    waiting = select(Shot.id, number).where(of_jobs, Shot.status == ShotStatus.WAITING, Shot.newest).subquery()
+    query = select(Shot).join(waiting, waiting.c.id == Shot.id).where(waiting.c.number <= bindparam("each"))
+    return built_once(query.order_by(Shot.job_id, Shot.slot))
 
 
 # Built once: every page asks it.

@@ -36,12 +36,21 @@ def test_whatever_a_message_holds_it_is_one_event(data: str, number: int) -> Non
 def test_a_page_hears_what_happens_to_its_job(server: Server, ann: Person) -> None:
     made = make_job(ann, states=("running", "waiting"))
     listener = open_stream(server, ann)
-    say(ann, made)
+    say(ann, made, type="job.queued")
     heard = listener.next()
     assert heard.event == "message" and heard.id == str(latest(ann))
     assert f'id="job-status-{made.job}"' in heard.data and 'id="jobs-ring"' in heard.data
     assert listener.response.getheader("Content-Type") == "text/event-stream; charset=utf-8"
     assert listener.response.getheader("Cache-Control") == "no-store"
+
+
+@pytest.mark.parametrize("type", ["shot.running", "job.running", "job.moved", "job.paused", "job.resumed"])
+def test_what_ends_and_costs_nothing_leaves_ring_and_meter_alone(server: Server, ann: Person, type: str) -> None:
+    made = make_job(ann, states=("running", "waiting"))
+    listener = open_stream(server, ann)
+    say(ann, made, type=type)
+    heard = listener.next().data
+    assert f'id="job-status-{made.job}"' in heard and 'id="jobs-ring"' not in heard and 'id="meter"' not in heard
 
 
 def test_a_page_opened_late_is_told_what_it_missed(server: Server, ann: Person, numbers: None) -> None:

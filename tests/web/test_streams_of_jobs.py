@@ -31,7 +31,7 @@ def test_one_jobs_page_hears_of_it_whosever_it_is_and_of_its_own_persons_ring(
     heard = page.next().data
     assert all(f'id="job-{part}-{evas.job}"' in heard for part in ("status", "actions", "facts", "troubles"))
     assert 'id="jobs-ring"' not in heard
-    say(ann, anns)
+    say(ann, anns, type="job.queued")
     heard = page.next().data
     assert 'id="jobs-ring"' in heard and f'id="job-status-{anns.job}"' not in heard
 
