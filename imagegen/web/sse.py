@@ -40,6 +40,9 @@ RECHECK_SECONDS = 30.0
 LOOK_SECONDS = 0.5
 """How often it is looked whose rights are to be asked for again: few at a time, so that nobody waits for all."""
 YIELD_EVERY = 200
+"""So many streams are asked about at once before others have a turn."""
+WRITE_AT_ONCE = 50
+"""So many streams hear of an event before others have a turn: a page that comes meanwhile needs several of them."""
 ASK_SECONDS = 2.0
 """How often the database is asked while Redis can't be heard."""
 BATCH = 1000
@@ -217,7 +220,7 @@ class Hub:
             for stream in streams:
                 self._hand_over(messages, wanted, stream)
                 count += 1
-                if count % YIELD_EVERY == 0:
+                if count % WRITE_AT_ONCE == 0:
                     time.sleep(0)
 
     @staticmethod
