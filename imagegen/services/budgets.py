@@ -112,12 +112,12 @@ def _standings(of_person: bool) -> Select[Budget, BudgetPeriod, str]:
         .join(Organisation, Organisation.id == Budget.organisation_id)
         .outerjoin(BudgetPeriod, present)
         .where(Budget.organisation_id == bindparam("place"))
-        .options(joinedload(Budget.user), joinedload(BudgetPeriod.asked_by))
         .order_by(*ORDER, Budget.id, BudgetPeriod.id)
     )
     if of_person:
-        query = query.where(or_(Budget.user_id.is_(None), Budget.user_id == bindparam("person")))
-    return built_once(query)
+        return built_once(query.where(or_(Budget.user_id.is_(None), Budget.user_id == bindparam("person"))))
+    # Whose they are is told where all people's stand.
+    return built_once(query.options(joinedload(Budget.user), joinedload(BudgetPeriod.asked_by)))
 
 
 def tightest(found: Sequence[Standing]) -> Standing | None:
