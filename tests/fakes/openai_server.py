@@ -210,7 +210,9 @@ class Handler(AnsweringHandler):
         fault = self.server.state.next_fault()
         seen.fault = fault["kind"] if fault else None
         self._seen = seen
-        self._wait(fault or {})
+        # While the client waits: an answer of two megabytes takes its time, and thirty at once more than that.
+        prepared = self._prepare(seen)
+        self._wait(fault or {}, seen.arrived_at)
         if self._key_is_wrong(seen):
             return
         if self.path != "/v1/images/generations":
@@ -219,22 +221,29 @@ class Handler(AnsweringHandler):
         if fault and fault["kind"] not in BILLED:
             FAULTS[fault["kind"]](self, fault, {})
             return
-        seen.complaint = complaint(seen.body, self.headers["Authorization"])
         if seen.complaint:
             self.send_json(400, error_body(seen.complaint, "invalid_request_error", "invalid_value"))
             return
-        if seen.body["model"] not in MODELS + OLD_MODELS:
+        if prepared is None:
             self.send_json(404, error_body("No such model.", "invalid_request_error", "model_not_found"))
             return
-        answer = drawn_answer(seen.body, photo=self.server.state.photo)
+        answer, body = prepared
         seen.usage = answer.get("usage")
         seen.billed_micro = price(seen.body["model"], seen.usage)
-        if self.server.state.addresses:
-            self._keep_pictures(answer, seen.body.get("output_format", "png"))
         if fault:
             FAULTS[fault["kind"]](self, fault, answer)
         else:
-            self.send_json(200, answer)
+            self.send_bytes(200, body, "application/json")
+
+    def _prepare(self, seen: Recorded) -> tuple[dict[str, Any], bytes] | None:
+        """Draw what is asked for, and write it as JSON; None for what can't be drawn, of which `seen` may tell why."""
+        seen.complaint = complaint(seen.body, self.headers.get("Authorization", ""))
+        if seen.complaint or seen.body["model"] not in MODELS + OLD_MODELS:
+            return None
+        answer = drawn_answer(seen.body, photo=self.server.state.photo)
+        if self.server.state.addresses:
+            self._keep_pictures(answer, seen.body.get("output_format", "png"))
+        return answer, json.dumps(answer).encode()
 
     def _keep_pictures(self, answer: dict[str, Any], output_format: str) -> None:
         """Put addresses in the place of the pictures of `answer`."""
@@ -248,9 +257,10 @@ class Handler(AnsweringHandler):
             self._seen.status = status
             self._seen.answered_at = time.monotonic()
 
-    def _wait(self, fault: Fault) -> None:
+    def _wait(self, fault: Fault, since: float) -> None:
         state, stopping = self.server.state, self.server.stopping
-        stopping.wait(float(fault.get("latency", state.latency)))
+        due = since + float(fault.get("latency", state.latency))
+        stopping.wait(max(0.0, due - time.monotonic()))
         while fault.get("hold") and not stopping.is_set() and not state.released.wait(0.02):
             pass
 
