@@ -10,12 +10,15 @@ import errno
 import importlib
 import logging
 import math
+import os
 import resource
 import select
 import signal
 import socket
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from imagegen.core.errors import StudioError
@@ -28,6 +31,8 @@ TASKS_PER_CHILD = 500
 MEMORY = 1_536 << 20
 """Address space in bytes: 40 MP with alpha at 16 bits decode in it; libraries and stacks take 0.3 GB."""
 FILE_SIZE = 256 << 20
+NICENESS = 5
+"""Where there is not enough for everybody, pictures wait for who answers people, and for who makes the next calls."""
 _READ_TIMEOUT = 5.0
 _SHORTEST_TASK, _LONGEST_TASK = 0.001, 600.0
 _SPACE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -40,6 +45,9 @@ def serve(listener: socket.socket, lifeline: int, tasks_module: str) -> None:
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_FSIZE, FILE_SIZE)
     _limit(resource.RLIMIT_AS, MEMORY)
+    os.nice(NICENESS)
+    with suppress(OSError):  # of a session of its own, whose niceness towards others is said elsewhere
+        Path("/proc/self/autogroup").write_text(str(NICENESS))
     # Loaded by name and only here: the master must never hold a picture library or its threads.
     module = importlib.import_module(tasks_module)
     module.warm_up()

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+import sqlite3
+import time
+from typing import Any, cast
 
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import DBAPIError
 
 WRITES = "studio_writes"
-"""Execution option of connections that may write; set by the unit of work and the migrations alone."""
+"""Execution option of connections that may write; set by the unit of work and the migrations alone.
+
+It tells how many seconds apart SQLite is asked whether it is their turn, one of `EVERY`.
+"""
+SOON, USUALLY = 0.0005, 0.002
+PATIENCE = 10.0
+"""How many seconds somebody waits to write, and any statement for what it needs."""
+_PATIENT = f"busy_timeout={round(1000 * PATIENCE)}"
 
 
 @event.listens_for(Engine, "connect")
@@ -19,7 +28,7 @@ def _prepare_sqlite(connection: Any, record: Any) -> None:
     # without waiting, where another process wrote after the first read.
     connection.isolation_level = None
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000"):
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", _PATIENT):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
@@ -38,11 +47,37 @@ def _prepare_postgresql(connection: Any, record: Any) -> None:
 def _begin(connection: Connection) -> None:
     writes = connection.get_execution_options().get(WRITES, False)
     if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql(f"PRAGMA query_only={'OFF' if writes else 'ON'}")
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        driver = cast(sqlite3.Connection, connection.connection.dbapi_connection)
+        driver.execute(f"PRAGMA query_only={'OFF' if writes else 'ON'}")
+        if writes:
+            _begin_to_write(connection, driver, every=writes)
+        else:
+            connection.exec_driver_sql("BEGIN")
     elif not writes:
         # One snapshot for a whole page: what it shows and the event number it goes on from belong together.
         connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+
+
+def _begin_to_write(connection: Connection, driver: sqlite3.Connection, *, every: float) -> None:
+    """Begin as soon as nobody else writes; raises what SQLAlchemy makes of it if that is not within `PATIENCE`.
+
+    SQLite itself looks at ever longer intervals, of a tenth of a second at last, and holds up the whole process
+    meanwhile: where two processes write all the time, the one that waits for the other would wait for long.
+    """
+    until = time.monotonic() + PATIENCE
+    driver.execute("PRAGMA busy_timeout=0")
+    try:
+        while True:
+            try:
+                driver.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                    break
+            time.sleep(every)
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    finally:
+        driver.execute(f"PRAGMA {_PATIENT}")
 
 
 _PASSES_ON_SQLITE = ("locked", "disk is full", "disk I/O error")

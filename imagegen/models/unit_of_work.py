@@ -21,7 +21,7 @@ from sqlalchemy.sql.dml import ReturningInsert
 
 from imagegen.extensions import Model, db
 from imagegen.models.bare import table_of
-from imagegen.models.connection import WRITES
+from imagegen.models.connection import SOON, USUALLY, WRITES
 from imagegen.models.scope import check_owner
 
 P = ParamSpec("P")
@@ -97,8 +97,9 @@ _WORTH_ANOTHER_TRY = ("40001", "40P01", "23505")
 class UnitOfWork(Session):
     """A transaction that writes."""
 
-    def __init__(self, engine: Engine) -> None:
-        super().__init__(bind=engine.execution_options(**{WRITES: True}), expire_on_commit=False)
+    def __init__(self, engine: Engine, *, urgent: bool = False) -> None:
+        writer = engine.execution_options(**{WRITES: SOON if urgent else USUALLY})
+        super().__init__(bind=writer, expire_on_commit=False)
         self._before_commit: list[Callable[[UnitOfWork], None]] = []
         self._after_commit: list[Callable[[], None]] = []
 
@@ -182,7 +183,7 @@ def unit_of_work(*, urgent: bool = False) -> Iterator[UnitOfWork]:
         raise RuntimeError("a unit of work was opened within another: pass the outer one on")
     _let_go_of_reader()
     token = _open.set(True)
-    uow = UnitOfWork(db.engine)
+    uow = UnitOfWork(db.engine, urgent=urgent)
     try:
         with _taking_turns(urgent=urgent), uow:
             yield uow

@@ -24,6 +24,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 import pybase64
+from pydantic_core import to_json
 
 from tests.fakes import downloads
 from tests.fakes.answering import AnsweringHandler, StoppableServer
@@ -236,14 +237,14 @@ class Handler(AnsweringHandler):
             self.send_bytes(200, body, "application/json")
 
     def _prepare(self, seen: Recorded) -> tuple[dict[str, Any], bytes] | None:
-        """Draw what is asked for, and write it as JSON; None for what can't be drawn, of which `seen` may tell why."""
+        """Draw what is asked for, and write it as JSON; None for what can't be drawn."""
         seen.complaint = complaint(seen.body, self.headers.get("Authorization", ""))
         if seen.complaint or seen.body["model"] not in MODELS + OLD_MODELS:
             return None
         answer = drawn_answer(seen.body, photo=self.server.state.photo)
         if self.server.state.addresses:
             self._keep_pictures(answer, seen.body.get("output_format", "png"))
-        return answer, json.dumps(answer).encode()
+        return answer, to_json(answer)
 
     def _keep_pictures(self, answer: dict[str, Any], output_format: str) -> None:
         """Put addresses in the place of the pictures of `answer`."""

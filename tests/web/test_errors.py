@@ -16,6 +16,7 @@ from werkzeug.test import TestResponse
 
 from imagegen.core.errors import TooMany
 from imagegen.extensions import db
+from imagegen.models import connection
 from imagegen.services import jobs, people
 from imagegen.services.audit import COMMAND_LINE
 from imagegen.settings import Settings
@@ -143,12 +144,9 @@ def test_a_limit_says_when_it_goes_on(app: Flask, ann: Person) -> None:
 
 
 @pytest.fixture
-def impatient(app: Flask) -> None:
-    """Let a connection wait for a lock for a moment only."""
-
-    @event.listens_for(db.engine, "checkout")
-    def set_patience(connection: sqlite3.Connection, *_: object) -> None:
-        connection.execute("PRAGMA busy_timeout=20")
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let who writes wait for a moment only."""
+    monkeypatch.setattr(connection, "PATIENCE", 0.02)
 
 
 def locked(app: Flask) -> sqlite3.Connection:
