@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -10,6 +15,7 @@ from PIL import Image
 from imagegen.core.errors import ErrorKind
 from imagegen.providers.base import ImageRequest, ProviderConfig
 from imagegen.providers.errors import Outcome, ProviderError
+from imagegen.providers.local import provider as own
 from imagegen.providers.local.kinds import KINDS
 from imagegen.providers.local.provider import STUDIO, LocalProvider
 
@@ -55,6 +61,28 @@ def test_without_a_seed_it_tells_the_one_it_took(provider: LocalProvider) -> Non
 def test_two_requests_without_a_seed_differ(provider: LocalProvider) -> None:
     seeds = {provider.generate(_request(seed=None)).images[0].seed for _ in range(4)}
     assert len(seeds) == 4
+
+
+def test_many_requests_at_once_are_drawn_a_few_at_a_time(
+    provider: LocalProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that the first is done soon, and cores are left for what comes after it."""
+    drawing, most, lock, draw = 0, 0, threading.Lock(), own.picture
+
+    def picture(*wanted: Any) -> Any:
+        nonlocal drawing, most
+        with lock:
+            drawing, most = drawing + 1, max(most, drawing + 1)
+        time.sleep(0.01)
+        with lock:
+            drawing -= 1
+        return draw(*wanted)
+
+    monkeypatch.setattr(own, "picture", picture)
+    with ThreadPoolExecutor(16) as pool:
+        results = list(pool.map(lambda seed: provider.generate(_request(seed=seed)), range(16)))
+    assert len({result.images[0].data for result in results}) == 16
+    assert 1 <= most <= max(1, (os.cpu_count() or 1) // 2)
 
 
 def test_hints_choose_kind_colours_and_calm_area(provider: LocalProvider) -> None:
