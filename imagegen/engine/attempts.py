@@ -10,20 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from sqlalchemy import bindparam, exists, func, select, update
+from sqlalchemy import bindparam, func, select
 
 from imagegen.core.errors import ErrorKind
 from imagegen.core.money import Micro
 from imagegen.core.text import N_
-from imagegen.engine import journal, late_answers, limits, pictures, receipts, retries, stand_ins, states
+from imagegen.engine import departures, journal, late_answers, limits, pictures, receipts, retries, stand_ins, states
 from imagegen.engine.claims import Claim
 from imagegen.engine.late_answers import Awaited
 from imagegen.engine.patience import patiently
 from imagegen.engine.stand_ins import StandIn
 from imagegen.extensions import db, runtime
 from imagegen.imaging.errors import ImagingError
-from imagegen.models import Attempt, Job, Shot, UnitOfWork, User, attempt_shots, writes, writes_first
-from imagegen.models.bare import table_of
+from imagegen.models import Attempt, Job, Shot, UnitOfWork, User, attempt_shots, writes
 from imagegen.models.columns import db_now
 from imagegen.models.states import AttemptStatus, ShotStatus
 from imagegen.providers.base import Provider
@@ -48,7 +47,7 @@ def run(claim: Claim, on_answer: Callable[[], None] = lambda: None) -> None:
     if prepared is None:
         return
     provider, request, accepted = prepared
-    if accepted is None and not _mark_sent(claim):
+    if accepted is None and not departures.note(claim):
         return
     try:
         if accepted is None:
@@ -95,12 +94,12 @@ def _hand_back(uow: UnitOfWork, claim: Claim) -> None:
     locked = states.lock(uow, shot_id=claim.shot_id, fence=claim.fence)
     if locked is not None:
         shot, job = locked
-        _end_attempt(uow, claim, AttemptStatus.NOT_SENT, {"error_message": KEY_CHANGED})
+        states.end_attempt(uow, claim.attempt_id, AttemptStatus.NOT_SENT, {"error_message": KEY_CHANGED})
         shot.tries -= 1  # nobody was called
         states.give_back(uow, shot=shot, job=job)
 
 
-# Built once, and past the ORM where they write: that takes longer than they take, and every call runs them.
+# Built once: every call asks it.
 _CALL = (
     select(Shot, User.public_id, Attempt.provider_key)
     .join(Job, Job.id == Shot.job_id)
@@ -108,44 +107,6 @@ _CALL = (
     .join(Attempt, Attempt.job_id == Job.id)
     .where(Shot.id == bindparam("shot"), Attempt.id == bindparam("attempt"))
 )
-_jobs, _shots, _attempts = table_of(Job), table_of(Shot), table_of(Attempt)
-_HOLD_JOB = (
-    select(_jobs.c.id)
-    .join(_shots, _shots.c.job_id == _jobs.c.id)
-    .where(_shots.c.id == bindparam("shot"))
-    .with_for_update(of=_jobs)
-)
-_SEND = (
-    update(_attempts)
-    .where(
-        _attempts.c.id == bindparam("attempt"),
-        exists().where(
-            _shots.c.id == bindparam("shot"),
-            _shots.c.fence == bindparam("under"),
-            _shots.c.status == ShotStatus.RUNNING,
-            _jobs.c.id == _shots.c.job_id,
-            _jobs.c.cancel_requested_at.is_(None),
-        ),
-    )
-    .values(status=AttemptStatus.SENT, sent_at=db_now())
-    .returning(_attempts.c.id)
-)
-
-
-@writes_first
-def _mark_sent(uow: UnitOfWork, claim: Claim) -> bool:
-    """Write down that the call may reach the provider from now on; False if it must not: lost, or canceled."""
-    # The job's lock keeps away whoever thinks that this process is dead, until it is written down.
-    connection = uow.connection()
-    connection.scalar(_HOLD_JOB, {"shot": claim.shot_id})
-    who = {"attempt": claim.attempt_id, "shot": claim.shot_id, "under": claim.fence}
-    if connection.scalar(_SEND, who) is not None:
-        return True
-    locked = states.lock(uow, shot_id=claim.shot_id, fence=claim.fence)
-    if locked is not None:
-        _end_attempt(uow, claim, AttemptStatus.NOT_SENT, {})
-        states.give_back(uow, shot=locked[0], job=locked[1])
-    return False
 
 
 def store(claim: Claim, result: ImageResult) -> None:
@@ -188,7 +149,7 @@ def _deliver(uow: UnitOfWork, claim: Claim, kept: StoredFiles, *, seed: int | No
     shot, job = awaited.shot, awaited.job
     # Nothing that is asked for here depends on what is written here: each row is written once, with the picture.
     with uow.no_autoflush:
-        attempt = _end_attempt(uow, awaited.claim, AttemptStatus.SUCCEEDED, facts)
+        attempt = states.end_attempt(uow, awaited.claim.attempt_id, AttemptStatus.SUCCEEDED, facts)
         cost = _settle(uow, job, shot, attempt, booked=awaited.booked)
         states.move(uow, shot=shot, job=job, to=ShotStatus.SUCCEEDED, actual_micro=cost)
         awaited.tell(uow)
@@ -208,7 +169,7 @@ def _billed_without_picture(
 
 def _bill(uow: UnitOfWork, awaited: Awaited, kind: ErrorKind, message: str, facts: dict[str, Any]) -> None:
     facts = {**facts, "error_kind": kind, "error_message": message}
-    attempt = _end_attempt(uow, awaited.claim, AttemptStatus.BILLED_NO_IMAGE, facts)
+    attempt = states.end_attempt(uow, awaited.claim.attempt_id, AttemptStatus.BILLED_NO_IMAGE, facts)
     cost = _settle(uow, awaited.job, awaited.shot, attempt, booked=awaited.booked)
     states.move(
         uow,
@@ -220,15 +181,6 @@ def _bill(uow: UnitOfWork, awaited: Awaited, kind: ErrorKind, message: str, fact
         error_message=message,
     )
     awaited.tell(uow)
-
-
-def _end_attempt(uow: UnitOfWork, claim: Claim, status: AttemptStatus, facts: dict[str, Any]) -> Attempt:
-    attempt = uow.get_one(Attempt, claim.attempt_id)
-    attempt.status = status
-    attempt.answered_at = attempt.ended_at = db_now()
-    for name, value in facts.items():
-        setattr(attempt, name, value)
-    return attempt
 
 
 def _settle(uow: UnitOfWork, job: Job, shot: Shot, attempt: Attempt, *, booked: Micro) -> Micro | None:
@@ -297,9 +249,9 @@ def _not_made(
     told = {"error_kind": error.kind, "error_message": error.message}
     attempt = uow.get_one(Attempt, claim.attempt_id)
     if attempt.status == AttemptStatus.PREPARED:
-        _end_attempt(uow, claim, AttemptStatus.NOT_SENT, {**facts, **told})
+        states.end_attempt(uow, claim.attempt_id, AttemptStatus.NOT_SENT, {**facts, **told})
     else:
-        _end_attempt(uow, claim, _ENDINGS[error.outcome], {**facts, **told})
+        states.end_attempt(uow, claim.attempt_id, _ENDINGS[error.outcome], {**facts, **told})
     if claim.shut is None:
         limits.note_failure(uow, provider=attempt.provider, error=error, key=attempt.provider_key)
     else:
@@ -356,7 +308,8 @@ def abandon(uow: UnitOfWork, claim: Claim, *, message: str) -> None:
             _bill(uow, Awaited(claim, shot, job), ErrorKind.TIMEOUT, NOT_FETCHED, {})
         return
     # It is the studio that has lost the answer: the call says nothing against its provider.
-    _end_attempt(uow, claim, AttemptStatus.UNKNOWN, {"error_kind": ErrorKind.INTERNAL, "error_message": message})
+    facts = {"error_kind": ErrorKind.INTERNAL, "error_message": message}
+    states.end_attempt(uow, claim.attempt_id, AttemptStatus.UNKNOWN, facts)
     told = {"error_kind": ErrorKind.UNKNOWN, "error_message": message}
     states.move(uow, shot=shot, job=job, to=ShotStatus.UNKNOWN, **told)
 
@@ -368,9 +321,9 @@ def _draws_here(provider_id: str) -> bool:
 
 def _give_back(uow: UnitOfWork, claim: Claim, shot: Shot, job: Job, message: str) -> None:
     stopped = message == STOPPED
-    _end_attempt(
+    states.end_attempt(
         uow,
-        claim,
+        claim.attempt_id,
         AttemptStatus.NOT_SENT,
         {"error_kind": None if stopped else ErrorKind.INTERNAL, "error_message": message},
     )

@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from imagegen.core.errors import StudioError
 from imagegen.core.ids import new_id
-from imagegen.engine import attempts, claims, fleet
+from imagegen.engine import attempts, claims, departures, fleet
 from imagegen.extensions import db
 from imagegen.models import Organisation, UnitOfWork, User, system_scope
 from imagegen.models.unit_of_work import undone
@@ -36,7 +36,7 @@ def rehearse() -> None:
             _submit(uow)
             claim = unwrap(claims.claim)(uow, owner="rehearsal", lease_seconds=60, lone_only=False)
             if claim is not None:
-                unwrap(attempts._mark_sent)(uow, claim)
+                departures.write(uow, [claim])
                 unwrap(attempts._deliver)(uow, claim, _PICTURE, seed=None, facts={})
         with system_scope():
             fleet.orders("rehearsal")

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import Select, bindparam, func, select, update
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from imagegen.models import Job, ProviderKey, Shot, UnitOfWork
+from imagegen.models import Attempt, Job, ProviderKey, Shot, UnitOfWork
 from imagegen.models.bare import table_of
 from imagegen.models.columns import db_now
 from imagegen.models.provider_states import NO_KEY
-from imagegen.models.states import JOB_ENDS, SHOT_MOVES, ShotStatus, derive
+from imagegen.models.states import JOB_ENDS, SHOT_MOVES, AttemptStatus, ShotStatus, derive
 from imagegen.services import events, ledger
 
 
@@ -88,6 +88,16 @@ def move(uow: UnitOfWork, *, shot: Shot, job: Job, to: ShotStatus, **facts: Any)
     for name, value in facts.items():
         setattr(shot, name, value)
     _follow(uow, job, [shot], leaves=old, enters=to)
+
+
+def end_attempt(uow: UnitOfWork, attempt_id: int, status: AttemptStatus, facts: Mapping[str, Any]) -> Attempt:
+    """End a call to a provider as `status`, and set `facts` on it."""
+    attempt = uow.get_one(Attempt, attempt_id)
+    attempt.status = status
+    attempt.answered_at = attempt.ended_at = db_now()
+    for name, value in facts.items():
+        setattr(attempt, name, value)
+    return attempt
 
 
 def start(

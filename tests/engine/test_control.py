@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from sqlalchemy import select
 
 from imagegen.core.errors import Conflict, NotFound
-from imagegen.engine import attempts, claims, control, dispatch
+from imagegen.engine import attempts, claims, control, departures, dispatch
 from imagegen.engine.claims import Claim
 from imagegen.engine.control import Resolution
 from imagegen.extensions import db
@@ -55,7 +55,7 @@ def sent_and_lost(person: Person) -> Shot:
     submit(person, n=1, provider="openai")
     claim = take()
     assert claim is not None
-    assert attempts._mark_sent(claim)
+    assert departures.note(claim)
     attempts.abandon(claim, message=attempts.LOST)
     return db.session.scalars(select(Shot)).one()
 
@@ -74,7 +74,7 @@ def test_canceling_keeps_what_is_under_way_and_what_is_finished(ann: Person, wor
     job = submit(ann)
     claim = take()
     assert claim is not None
-    assert attempts._mark_sent(claim)
+    assert departures.note(claim)
 
     control.cancel(job.public_id)
 

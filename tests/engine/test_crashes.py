@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.exc import OperationalError
 
-from imagegen.engine import attempts, claims, patience, pictures, tasks
+from imagegen.engine import attempts, claims, departures, patience, pictures, tasks
 from imagegen.engine.claims import Claim
 from imagegen.engine.tasks import Crew
 from imagegen.extensions import db
@@ -109,7 +109,7 @@ def test_a_call_that_the_studio_itself_has_lost_says_nothing_against_its_provide
     submit(ann, provider="openai", quality="low")
     claim = claims.claim(owner="me", lease_seconds=60, lone_only=False)
     assert claim is not None
-    assert attempts._mark_sent(claim)
+    assert departures.note(claim)
 
     attempts.abandon(claim, message=lost)
 

@@ -64,7 +64,16 @@ DALL_E_REQUEST: dict[str, Any] = {
 
 
 def complaint(body: Any, authorization: str) -> str | None:
-    """Return what is wrong with a request body, or None; the published contract has its say where present."""
+    """Return what is wrong with a request body, or None; the published contract has its say where present.
+
+    What is asked for again and again is looked at once: that takes as long as the studio takes for the whole call.
+    """
+    return _complaint(json.dumps(body), authorization)
+
+
+@lru_cache(maxsize=1024)
+def _complaint(text: str, authorization: str) -> str | None:
+    body = json.loads(text)
     old = isinstance(body, dict) and body.get("model") in OLD_MODELS
     try:
         jsonschema.validate(body, DALL_E_REQUEST if old else GPT_IMAGE_REQUEST)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import select
 
 from imagegen.core.money import Micro
-from imagegen.engine import attempts, claims, states
+from imagegen.engine import claims, departures, states
 from imagegen.engine.claims import Claim
 from imagegen.engine.invariants import check
 from imagegen.extensions import db
@@ -51,7 +51,7 @@ def take() -> Claim:
     """Claim the next shot, as if its call had been sent."""
     claim = claims.claim(owner="test", lease_seconds=60, lone_only=False)
     assert claim is not None
-    assert attempts._mark_sent(claim)
+    assert departures.note(claim)
     return claim
 
 

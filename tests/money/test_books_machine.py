@@ -21,7 +21,7 @@ from sqlalchemy import func, select
 
 from imagegen.core.errors import Conflict
 from imagegen.core.money import Micro
-from imagegen.engine import attempts, claims, control
+from imagegen.engine import attempts, claims, control, departures
 from imagegen.engine.claims import Claim
 from imagegen.engine.control import Resolution
 from imagegen.extensions import db
@@ -71,7 +71,7 @@ class Books(RuleBasedStateMachine):
     def claim(self) -> None:
         """Begin the next call."""
         found = claims.claim(owner="test", lease_seconds=600, lone_only=False)
-        if found is not None and attempts._mark_sent(found):
+        if found is not None and departures.note(found):
             self.claims.append(found)
 
     @precondition(lambda self: self.claims)

@@ -18,11 +18,14 @@ from datetime import date
 from typing import Any
 
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
     Integer,
     Select,
+    String,
     Subquery,
     and_,
+    bindparam,
     cast,
     column,
     false,
@@ -281,7 +284,7 @@ def _looked_up(search: Search, last: Subquery, limit: int) -> Subquery:
     return found.order_by(*(key.desc() if order.descending else key for key in keys)).limit(limit).subquery("far")
 
 
-def _matches(query: str) -> ColumnElement[bool]:
+def _matches(query: str | BindParameter[str]) -> ColumnElement[bool]:
     found: ColumnElement[bool] = literal_column(FTS_TABLE).bool_op("MATCH")(query)
     return found
 
@@ -291,9 +294,10 @@ def _finds(rows: Any, query: ColumnElement[str]) -> ColumnElement[bool]:
     return found
 
 
-def _found_by(found: Select[Any], rows: Any, query: str) -> Select[Any]:
+def _found_by(found: Select[Any], rows: Any, query: str | BindParameter[str]) -> Select[Any]:
     """Narrow to what GIN finds. The planner must not see the query: it overrates marks that it does not know."""
-    unseen = select(literal(query).label("query")).offset(0).subquery("unseen")
+    said = literal(query) if isinstance(query, str) else query
+    unseen = select(said.label("query")).offset(0).subquery("unseen")
     return found.join(unseen, _finds(rows, unseen.c.query))
 
 
@@ -310,14 +314,23 @@ def _lexeme(mark: str) -> str:
     return quoted(mark_term(mark))
 
 
-def alike(organisation_id: int, phash: str, *, dialect: str, limit: int) -> Subquery:
-    """Return ids (`image_id`) of pictures whose perceptual hash has a quarter that is all but the same."""
-    place, bands = marks.place(organisation_id, trashed=False), list(marks.bands_near(phash))
+def alike(*, dialect: str, limit: int) -> Subquery:
+    """Return ids (`image_id`) of pictures whose perceptual hash has a quarter that is all but the same.
+
+    What is looked for is its parameter `alike`: `alike_query`.
+    """
+    query = bindparam("alike", type_=String)
     if dialect == "sqlite":
-        query = f"{_trigram(place)} AND ({' OR '.join(map(_trigram, bands))})"
         found = select(_fts.c.rowid.label("image_id")).where(_matches(query))
     else:
         rows = _rows.alias()
-        query = f"{_lexeme(place)} & ({' | '.join(map(_lexeme, bands))})"
         found = _found_by(select(rows.c.image_id), rows, query)
     return found.limit(limit).subquery("alike")
+
+
+def alike_query(organisation_id: int, phash: str, *, dialect: str) -> str:
+    """Return what `alike` looks for, in the inverted index's language."""
+    place, bands = marks.place(organisation_id, trashed=False), list(marks.bands_near(phash))
+    if dialect == "sqlite":
+        return f"{_trigram(place)} AND ({' OR '.join(map(_trigram, bands))})"
+    return f"{_lexeme(place)} & ({' | '.join(map(_lexeme, bands))})"

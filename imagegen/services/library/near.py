@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import Select, bindparam, select, update
 
 from imagegen.extensions import db
-from imagegen.models import Image, UnitOfWork
+from imagegen.models import Image, UnitOfWork, built_once
 from imagegen.services.library import finding, indexing
 from imagegen.services.library.listing import GRID_COLUMNS, list_images
 from imagegen.services.library.paging import Page
@@ -34,8 +35,8 @@ def near_duplicates(image: Image, *, limit: int = MOST, columns: Sequence[Any] =
     """Return pictures (rows with `columns`) that look like `image`, the most alike first, without itself."""
     if image.phash is None:
         return []
-    query = _candidates(image.organisation_id, image.phash, db.engine.dialect.name, image.id, columns)
-    rows = db.session.execute(query).all()
+    dialect = db.engine.dialect.name
+    rows = db.session.execute(_candidates(dialect, tuple(columns)), _looked_for(image, image.phash, dialect)).all()
     distances = [(distance(image.phash, row.phash), -row.id, row) for row in rows]
     return [row for bits, _, row in sorted(distances, key=lambda found: found[:2]) if bits <= NEAR][:limit]
 
@@ -53,10 +54,10 @@ def note(uow: UnitOfWork, image: Image) -> None:
     """Remember the earlier picture that a new one looks like, but for its siblings: those are alike by intent."""
     if image.phash is None:
         return
-    query = _candidates(image.organisation_id, image.phash, uow.get_bind().dialect.name, image.id, (Image.id,))
-    if image.job_id is not None:
-        query = query.where(Image.job_id.is_distinct_from(image.job_id))
-    alike = [(bits, row.id) for row in uow.execute(query) if (bits := distance(image.phash, row.phash)) <= NEAR]
+    dialect = uow.get_bind().dialect.name
+    found = uow.execute(_candidates(dialect, (Image.id, Image.job_id)), _looked_for(image, image.phash, dialect))
+    others = [row for row in found if row.job_id is None or row.job_id != image.job_id]
+    alike = [(bits, row.id) for row in others if (bits := distance(image.phash, row.phash)) <= NEAR]
     if alike:
         noted = update(Image).where(Image.id == image.id)
         uow.execute(noted.values(near_id=min(alike)[1], updated_at=Image.updated_at))
@@ -68,8 +69,15 @@ def distance(one: str, other: str) -> int:
     return (int(one, 16) ^ int(other, 16)).bit_count()
 
 
-def _candidates(organisation_id: int, phash: str, dialect: str, own_id: int, columns: Sequence[Any]) -> Any:
+@cache
+def _candidates(dialect: str, columns: tuple[Any, ...]) -> Select[Any]:
     """Return the query for pictures of which a quarter of the hash is all but the same."""
-    alike = finding.alike(organisation_id, phash, dialect=dialect, limit=_MOST_LOOKED_AT)
+    # Built once: every picture asks it.
+    alike = finding.alike(dialect=dialect, limit=_MOST_LOOKED_AT)
     query = select(*columns, Image.phash).join(alike, alike.c.image_id == Image.id)
-    return query.where(Image.id != own_id, Image.phash.is_not(None), Image.deleted_at.is_(None))
+    others = Image.id != bindparam("own")
+    return built_once(query.where(others, Image.phash.is_not(None), Image.deleted_at.is_(None)))
+
+
+def _looked_for(image: Image, phash: str, dialect: str) -> dict[str, Any]:
+    return {"own": image.id, "alike": finding.alike_query(image.organisation_id, phash, dialect=dialect)}
