@@ -35,10 +35,15 @@ from imagegen.storage.errors import StorageError
 log = structlog.get_logger(__name__)
 
 
-def run(claim: Claim, on_answer: Callable[[], None] = lambda: None) -> None:
+def _nothing() -> None:
+    pass
+
+
+def run(claim: Claim, on_answer: Callable[[], None] = _nothing, on_departure: Callable[[], None] = _nothing) -> None:
     """Make the call that `claim` allows, and write down how it ended. Never raises for what a provider does.
 
-    `on_answer` is called when the provider is done with it, before what it sent is put away.
+    `on_departure` is called when the call goes out, `on_answer` when the provider is done with it, before what it
+    sent is put away.
     """
     if claim.shut is not None:
         fail(claim, claim.shut.error())
@@ -49,6 +54,7 @@ def run(claim: Claim, on_answer: Callable[[], None] = lambda: None) -> None:
     provider, request, accepted = prepared
     if accepted is None and not departures.note(claim):
         return
+    on_departure()
     try:
         if accepted is None:
             result = provider.generate(request, functools.partial(receipts.keep, claim))

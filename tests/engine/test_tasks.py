@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
+from typing import Any
 
 import pytest
 from sqlalchemy import select
 
-from imagegen.engine import attempts, dispatch, tasks
+from imagegen.engine import attempts, departures, dispatch, tasks
 from imagegen.engine.claims import Claim
 from imagegen.engine.tasks import Crew
 from imagegen.extensions import db, in_app_context, runtime
-from imagegen.models import Attempt, Event, Image, Job, Reservation, Shot, organisation_scope
+from imagegen.models import Attempt, Event, Image, Job, Reservation, Shot, organisation_scope, system_scope
+from imagegen.providers.base import ImageResult
+from imagegen.providers.local.provider import LocalProvider
 from tests.engine.conftest import Work
 from tests.engine.invariants import check_invariants
 from tests.models.rows import Member, submit
@@ -94,6 +98,54 @@ def _ask_after(ann: Member, first: Job, later: list[Job]) -> None:
     later.append(submit(ann, prompt="violet waves"))
 
 
+@pytest.fixture
+def diary(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Note in which order calls go out and pictures are put away, however busy the machine is."""
+    monkeypatch.setattr(tasks, "CALLS_FIRST_SECONDS", 60)
+    found: list[str] = []
+    note, store = departures.note, attempts.store
+
+    def noted(claim: Claim) -> bool:
+        left = note(claim)
+        found.append("called")
+        return left
+
+    def stored(claim: Claim, result: ImageResult) -> None:
+        found.append("put away")
+        store(claim, result)
+
+    monkeypatch.setattr(departures, "note", noted)
+    monkeypatch.setattr(attempts, "store", stored)
+    return found
+
+
+def test_the_next_call_goes_out_before_a_picture_that_has_come_is_put_away(
+    ann: Member, diary: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of two slots draws until something is put away; the other one's next call comes first."""
+    draw, numbers = LocalProvider._generate, itertools.count()
+
+    def drawn(*asked: Any) -> Any:
+        if next(numbers) == 0:
+            eventually(lambda: "put away" in diary)
+        return draw(*asked)
+
+    monkeypatch.setattr(LocalProvider, "_generate", drawn)
+    submit(ann, n=3)
+    with system_scope():
+        Crew(slots=2).work()
+    assert diary == ["called"] * 3 + ["put away"] * 3
+
+
+def test_a_picture_waits_for_no_other_where_nothing_more_is_to_be_drawn(ann: Member, diary: list[str]) -> None:
+    submit(ann, n=3)
+    began_at = time.monotonic()
+    with system_scope():
+        Crew(slots=3).work()
+    assert diary == ["called"] * 3 + ["put away"] * 3
+    assert time.monotonic() - began_at < 30
+
+
 def test_a_task_that_finds_nothing_to_do_does_not_stay(ann: Member) -> None:
     began = time.monotonic()
     tasks.work(stay=60)
@@ -134,7 +186,7 @@ def test_a_task_whose_slots_are_taken_calls_for_help_if_something_waits(
 ) -> None:
     seen: list[list[str]] = []
 
-    def call(claim: Claim, _on_answer: object) -> None:
+    def call(claim: Claim, *_: object) -> None:
         time.sleep(0.3)
         seen.append(queued())
         attempts.abandon(claim, message=attempts.STOPPED)
