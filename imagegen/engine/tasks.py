@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from imagegen.core.ids import new_id
 from imagegen.engine import attempts, claims, dispatch, fair_order, fleet
+from imagegen.engine.calls_first import CallsFirst
 from imagegen.engine.claims import Claim
 from imagegen.extensions import WORK_CHANNEL, db, in_app_context, runtime
 from imagegen.models import system_scope
@@ -32,8 +33,6 @@ POLL_SECONDS = 1.0
 """How long a wake-up may get lost in Redis before the database is asked anyway."""
 LONGEST_LINGER = 60.0
 """A task stays for shots that may be tried again within so many seconds."""
-CALLS_FIRST_SECONDS = 0.25
-"""How long at most a picture that has come waits while other calls begin: what they wait for takes longest."""
 GRACE_SECONDS = 4.0
 ENOUGH_TO_KEEP_ONE = 8
 """With so many slots one of them is kept for small jobs; with fewer it would cost the large ones too much."""
@@ -65,9 +64,8 @@ class Crew:
         self._claims: dict[int, Claim] = {}
         self._answered: set[int] = set()
         self._lock = threading.Lock()
-        self._moves = threading.Condition()
-        self._to_go: set[int] = set()
-        self._looking = self._work_waits = False
+        self._calls = CallsFirst()
+        self._work_waits = False
         self._stirred = threading.Event()
         self._stopping = threading.Event()
         self._heard_enough = threading.Event()
@@ -102,10 +100,9 @@ class Crew:
     def _keep_full(self, pool: ThreadPoolExecutor) -> None:
         until = time.monotonic() + LONGEST_RUN
         while not self._stopping.is_set() and time.monotonic() < until:
-            self._looking = True
-            self._stirred.clear()
-            wait = self._turn(pool)
-            self._move(looking=False)
+            with self._calls.looking():
+                self._stirred.clear()
+                wait = self._turn(pool)
             if wait is None:
                 break
             self._stirred.wait(wait)
@@ -146,7 +143,7 @@ class Crew:
             for claim in found:
                 with self._lock:
                     self._claims[claim.attempt_id] = claim
-                    self._to_go.add(claim.attempt_id)
+                self._calls.found(claim.attempt_id)
                 pool.submit(in_app_context(self._run), claim)
             if not more:
                 return
@@ -160,13 +157,13 @@ class Crew:
     def _run(self, claim: Claim) -> None:
         try:
             with system_scope():
-                attempts.run(claim, partial(self._on_answer, claim), partial(self._on_departure, claim))
+                attempts.run(claim, partial(self._on_answer, claim), partial(self._calls.begun, claim.attempt_id))
         except Exception:
             self._abandon(claim, attempts.CRASHED)
             log.exception("slot.failed", shot=claim.shot_id)
         finally:
             db.session.remove()
-            self._on_departure(claim)
+            self._calls.begun(claim.attempt_id)
             with self._lock:
                 # By the attempt: the shot itself may have been given back and claimed again by now.
                 self._claims.pop(claim.attempt_id, None)
@@ -181,22 +178,7 @@ class Crew:
             self._answered.add(claim.attempt_id)
         self._stirred.set()
         if self._work_waits:
-            with self._moves:
-                self._moves.wait_for(self._calls_are_out, CALLS_FIRST_SECONDS)
-
-    def _calls_are_out(self) -> bool:
-        """Whether nobody looks for another call to begin, and none is about to begin."""
-        return not (self._stirred.is_set() or self._looking or self._to_go)
-
-    def _on_departure(self, claim: Claim) -> None:
-        self._to_go.discard(claim.attempt_id)
-        self._move()
-
-    def _move(self, **now: bool) -> None:
-        """Tell whoever waits for calls to be out."""
-        with self._moves:
-            self._looking = now.get("looking", self._looking)
-            self._moves.notify_all()
+            self._calls.wait(self._stirred.is_set)
 
     def _abandon(self, claim: Claim, message: str) -> None:
         try:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from imagegen.engine import attempts, departures, dispatch, tasks
+from imagegen.engine import attempts, calls_first, departures, dispatch, tasks
 from imagegen.engine.claims import Claim
 from imagegen.engine.tasks import Crew
 from imagegen.extensions import db, in_app_context, runtime
@@ -101,7 +101,7 @@ def _ask_after(ann: Member, first: Job, later: list[Job]) -> None:
 @pytest.fixture
 def diary(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Note in which order calls go out and pictures are put away, however busy the machine is."""
-    monkeypatch.setattr(tasks, "CALLS_FIRST_SECONDS", 60)
+    monkeypatch.setattr(calls_first, "MOST_SECONDS", 60)
     found: list[str] = []
     note, store = departures.note, attempts.store
 

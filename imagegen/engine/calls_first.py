@@ -1,0 +1,52 @@
+"""Who goes first in a busy process: calls that are about to begin, before pictures that have come.
+
+A provider takes seconds for a call that is out; putting a picture away takes the process that would make the next
+one.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+MOST_SECONDS = 0.25
+"""How long at most a picture waits for the calls."""
+
+
+class CallsFirst:
+    """Knows whether calls are about to begin, of those that one thread claims and others make."""
+
+    def __init__(self) -> None:
+        self._moves = threading.Condition()
+        self._to_begin: set[int] = set()
+        self._looking = False
+
+    @contextmanager
+    def looking(self) -> Iterator[None]:
+        """Say that calls are looked for as long as the block lasts."""
+        self._looking = True
+        try:
+            yield
+        finally:
+            with self._moves:
+                self._looking = False
+                self._moves.notify_all()
+
+    def found(self, call: int) -> None:
+        """Note a call that is about to begin."""
+        with self._moves:
+            self._to_begin.add(call)
+
+    def begun(self, call: int) -> None:
+        """Note that the call is out, or will never be; done twice it does no harm."""
+        with self._moves:
+            self._to_begin.discard(call)
+            self._moves.notify_all()
+
+    def wait(self, to_be_looked: Callable[[], bool]) -> None:
+        """Wait until no call is about to begin, none is looked for, and none is `to_be_looked` for; or for long."""
+        with self._moves:
+            self._moves.wait_for(
+                lambda: not (to_be_looked() or self._looking or self._to_begin), timeout=MOST_SECONDS
+            )
