@@ -99,7 +99,7 @@ def _narrow(state: ORMExecuteState) -> None:
     state.statement = narrowed(state.statement, scope)
 
 
-@lru_cache(4096)
+@lru_cache(2048)  # of 6 kB each
 def _narrowed(statement: Executable, organisation_id: int) -> Executable:
     return statement.options(_only(organisation_id))
 
