@@ -108,7 +108,7 @@ def write(uow: UnitOfWork, claims: Sequence[Claim]) -> Sequence[Claim]:
     connection = uow.connection()
     if connection.dialect.name != "sqlite":
         # The jobs' locks keep away whoever thinks that this process is dead, until it is written down.
-        connection.execute(_HOLD_JOBS, {"which": [claim.shot_id for claim in claims]})
+        connection.execute(_HOLD_JOBS, {"which": [claim.shot_id for claim in claims]}).all()
     may_leave = []
     for claim in claims:
         who = {"attempt": claim.attempt_id, "shot": claim.shot_id, "under": claim.fence}
