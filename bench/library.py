@@ -36,7 +36,7 @@ from tests.postgresql import PostgreSQL
 SIZES = tuple(int(size) for size in os.environ.get("BENCH_IMAGES", "10000,100000,1000000").split(","))
 SMALL = 200
 ROUNDS = 40
-CHUNKS = 20
+CHUNKS = SMALL
 DEEP = 1_000
 QUERY_MS = 10.0
 RESPONSE_MS = 25.0

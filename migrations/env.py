@@ -14,9 +14,12 @@ STORED_AS = {UtcDateTime: "sa.DateTime(timezone=True)", Sentence: "sa.Text()"}
 
 
 def include_object(thing, name, kind, _reflected, _other) -> bool:
-    """Leave the search index alone: it belongs to SQLite's FTS5 or is PostgreSQL's own, and not to our models."""
-    ours_alone = {"table": "_fts", "index": "ix_image_index_terms"}.get(kind)
-    return not (ours_alone and name is not None and ours_alone in name)
+    """Leave the search index alone: it belongs to SQLite's FTS5 or is PostgreSQL's own, and not to our models.
+
+    So does what the order of ids is on PostgreSQL, `models.image_index.POSITION`.
+    """
+    ours_alone = {"table": ("_fts",), "index": ("ix_image_index_terms", "ix_image_index_newest")}.get(kind, ())
+    return name is None or not any(each in name for each in ours_alone)
 
 
 def render_item(kind, thing, _context) -> str | bool:

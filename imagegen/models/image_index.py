@@ -23,6 +23,12 @@ from imagegen.models.scope import OrganisationOwned
 
 FTS_TABLE = "image_index_fts"
 
+POSITION = {"sqlite": "image_id", "postgresql": "image_id + 0"}
+"""Where a picture stands in the order of ids, as `ix_image_index_newest` has it on each database.
+
+PostgreSQL's is an expression: its planner would walk by the primary key over everybody's pictures, and the trash.
+"""
+
 _MARK = "~"
 _START = "^"
 _ERA = "~era"

@@ -16,7 +16,7 @@ from sqlalchemy import select, update
 from imagegen.extensions import db, runtime
 from imagegen.models import Image, Organisation, organisation_scope, unit_of_work
 from imagegen.services import library
-from imagegen.services.library import eras, finding, marks
+from imagegen.services.library import eras, marks, shapes
 from imagegen.storage import keys
 from tests.conftest import MakePerson, Person
 from tests.web.browsers import Page
@@ -75,7 +75,7 @@ def test_a_search_that_takes_long_goes_on_by_itself_and_says_at_the_end_that_the
 ) -> None:
     monkeypatch.setattr(eras, "PATIENCE", 0.0)
     monkeypatch.setattr(marks, "ERAS", (0, 1))
-    monkeypatch.setattr(finding, "WALK", 1)
+    monkeypatch.setattr(shapes, "WALK", 1)
     make_job(ann, prompt="fog")
     for _ in range(3):
         make_job(ann, prompt="dusk")

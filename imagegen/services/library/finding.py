@@ -2,23 +2,25 @@
 
 Two ways lead to the rows of a page. *Walking* reads a sort's index from the cursor on and keeps what fits: quick
 where much fits. *Looking up* asks the inverted index for all that fits: quick where little does. Nobody knows
-beforehand which it is, and planners guess wrongly, so the query does both, one after the other: it walks `WALK` rows,
-and looks up what lies behind them only if the page is not full by then (a UNION ALL under a LIMIT goes no further
-than it must).
+beforehand which it is, and planners guess wrongly, so the query does both, one after the other: it walks some rows
+(`shapes.Sizes`), and looks up what lies behind them only if the page is not full by then (a UNION ALL under a LIMIT
+goes no further than it must).
 
 In the order of ids the looking up goes window by window (`eras`). FTS5 keeps its lists in that order, so on SQLite
-the newest and oldest need no walk. In other orders what is looked up is sorted; the pictures of one kind, which are
-many and named alike, have walks of their own.
+the newest and oldest need no walk, but where it leads to the end. In other orders what is looked up is sorted; the
+pictures of one kind, which are many and named alike, have walks of their own.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import (
     BindParameter,
+    Boolean,
     ColumnElement,
     Integer,
     Select,
@@ -30,7 +32,6 @@ from sqlalchemy import (
     column,
     false,
     func,
-    literal,
     literal_column,
     select,
     table,
@@ -42,15 +43,12 @@ from sqlalchemy.dialects.postgresql import TSQUERY
 
 from imagegen.models import ImageEra, ImageIndex
 from imagegen.models.bare import table_of
+from imagegen.models.columns import BigId
 from imagegen.models.image_index import FTS_TABLE, mark_term, mark_trigram, quoted
-from imagegen.services.library import marks
-from imagegen.services.library.eras import Look, look
+from imagegen.services.library import eras, marks
 from imagegen.services.library.paging import decode_cursor, decode_keyed_cursor, encode_cursor, encode_keyed_cursor
+from imagegen.services.library.shapes import Shape
 from imagegen.services.library.wishes import Wish
-
-WALK = 1_000
-SORTED_WALK = 4_000
-"""Where what lies behind has to be looked up as a whole, and sorted."""
 
 _FEW_MARKS = 3
 
@@ -59,6 +57,9 @@ _KIND = marks.mark("kind", "")
 # A bare table: aliases and subqueries of a mapped one take as long to build as the query takes to run.
 _rows = table(ImageIndex.__tablename__, *(column(each.name, each.type) for each in ImageIndex.__table__.columns))
 _fts = table(FTS_TABLE, column("rowid", Integer))
+
+# Written out where they are sent: PostgreSQL expects the worst of a LIMIT that it does not know, and plans each anew.
+_MOST = bindparam("most", type_=Integer, literal_execute=True)
 
 
 @dataclass(frozen=True)
@@ -73,31 +74,29 @@ class Order:
         """Return the sort's columns in `source`, the id last."""
         return [*([source.c[self.key]] if self.key else []), source.c.image_id]
 
-    def by(self, source: Any) -> list[ColumnElement[Any]]:
-        """Return the ORDER BY over `source`."""
-        return [each.desc() if self.descending else each.asc() for each in self.columns(source)]
+    def indexed(self, rows: Any, dialect: str) -> list[ColumnElement[Any]]:
+        """Return what the sort's index is made of, over the rows of the library."""
+        return self.columns(rows) if self.key or dialect == "sqlite" else [rows.c.image_id + literal_column("0")]
 
-    def after(self, source: Any, cursor: Cursor | None) -> ColumnElement[bool]:
-        """Return the condition that a row comes behind the cursor."""
-        if cursor is None:
-            return true()
-        return self.behind(self.columns(source), list(cursor))
+    def by(self, keys: Sequence[ColumnElement[Any]]) -> list[ColumnElement[Any]]:
+        """Return the ORDER BY over `keys`."""
+        return [each.desc() if self.descending else each.asc() for each in keys]
 
-    def behind(self, row: list[Any], other: list[Any]) -> ColumnElement[bool]:
+    def behind(self, row: Sequence[Any], other: Sequence[Any]) -> ColumnElement[bool]:
         """Return the condition that `row` comes behind `other`."""
         left, right = (row[0], other[0]) if len(row) == 1 else (tuple_(*row), tuple_(*other))
         found: ColumnElement[bool] = left < right if self.descending else left > right
         return found
 
-    def read(self, cursor: str | None) -> Cursor | None:
-        """Return the position that a cursor names; raises StudioError."""
+    def read(self, cursor: str | None) -> dict[str, Any]:
+        """Return the position that a cursor names, as parameters; raises StudioError."""
         if self.key is None:
             row_id = decode_cursor(cursor)
-            return None if row_id is None else (row_id,)
+            return {"after": eras.before_all(self.descending) if row_id is None else row_id}
         found = decode_keyed_cursor(cursor, self.letter)
         if found is None:
-            return None
-        return (int(found[0]) if self.key == "usage_count" else found[0], found[1])
+            return {}
+        return {"after_key": int(found[0]) if self.key == "usage_count" else found[0], "after": found[1]}
 
     def write(self, row: Any) -> str:
         """Return the cursor behind a row that has the sort's columns."""
@@ -105,8 +104,6 @@ class Order:
             return encode_cursor(row.id)
         return encode_keyed_cursor(self.letter, row.id, row.sort_key)
 
-
-Cursor = tuple[Any, ...]
 
 ORDERS = {
     "newest": Order(descending=True),
@@ -118,21 +115,50 @@ ORDERS = {
 
 @dataclass(frozen=True)
 class Search:
-    """A wish in one organisation, as conditions."""
+    """A wish in one organisation: the shape of its statement, and its parameters.
+
+    Both raise StudioError with the field `cursor`.
+    """
 
     organisation_id: int
     wish: Wish
     dialect: str
+    cursor: str | None = None
 
     @property
     def order(self) -> Order:
         """The sort."""
         return ORDERS[self.wish.sort]
 
-    @property
-    def narrowed(self) -> bool:
-        """Whether not everything fits."""
-        return bool(self.wish.marks or self.wish.typed or self.wish.days is not None)
+    @cached_property
+    def shape(self) -> Shape:
+        """What makes its statement another than that of other searches."""
+        wish, keyed = self.wish, self.order.key is not None
+        return Shape(
+            self.dialect,
+            wish.sort,
+            marks=len(wish.marks),
+            words=len(wish.typed),
+            days=wish.days is not None,
+            kind=keyed and self.kind is not None,
+            after=keyed and "after" in self._position,
+        )
+
+    @cached_property
+    def parameters(self) -> dict[str, Any]:
+        """The parameters of its statement, but for `most`."""
+        wish = self.wish
+        found = {"organisation_id": self.organisation_id, "trashed": wish.trashed, "kind": self.kind}
+        found |= {f"mark{number}": f" {mark} " for number, mark in enumerate(wish.marks)}
+        found |= {f"word{number}": piece.text for number, piece in enumerate(wish.typed)}
+        if wish.days is not None:
+            found |= {"since": wish.days[0].isoformat(), "until": wish.days[1].isoformat()}
+        found |= {"query": self.query(), "place": _lexeme(self.place)}
+        return found | self._position
+
+    @cached_property
+    def _position(self) -> dict[str, Any]:
+        return self.order.read(self.cursor)
 
     @property
     def kind(self) -> str | None:
@@ -140,32 +166,16 @@ class Search:
         kinds = (mark for mark in self.wish.marks if mark.startswith(_KIND))
         return next((mark.removeprefix(_KIND) for mark in kinds), None)
 
-    def all_rows(self, rows: Any) -> ColumnElement[bool]:
-        """Return the condition that a row is of the organisation's library, or of its trash."""
-        return and_(rows.c.organisation_id == self.organisation_id, rows.c.trashed == self.wish.trashed)
-
-    def fits(self, row: Any) -> ColumnElement[bool]:
-        """Return the condition that a row fits, told by the row itself."""
-        return and_(true(), *(_has(row, mark) for mark in self.wish.marks), self.says(row))
-
-    def says(self, row: Any) -> ColumnElement[bool]:
-        """Return the condition that a row's text holds all that was typed, and that its day is wanted."""
-        conditions = [row.c.words.contains(piece.text, autoescape=True) for piece in self.wish.typed]
-        if self.wish.days is not None:
-            first, last = self.wish.days
-            day = func.substr(row.c.marks, *marks.DAY_AT)
-            conditions.append(day.between(first.isoformat(), last.isoformat()))
-        return and_(true(), *conditions)
-
     @property
     def place(self) -> str:
         """The mark that all rows of the list have."""
         return marks.place(self.organisation_id, trashed=self.wish.trashed)
 
     def query(self) -> str:
-        """Return the conditions in the inverted index's language; it may find a little more than `fits`.
+        """Return the conditions in the inverted index's language; it may find a little more than what fits.
 
-        Days are left to the row where they need more than a few marks.
+        Days are left to the row where they need more than a few marks. PostgreSQL's has the list's own mark only
+        where there is nothing else, or where it is looked up in another order.
         """
         days = marks.months_around(*self.wish.days) if self.wish.days is not None else []
         days = days if len(days) <= _FEW_MARKS else []
@@ -173,118 +183,138 @@ class Search:
 
     def _fts_query(self, days: list[str]) -> str:
         parts = [_trigram(mark) for mark in (self.place, *self.wish.marks)]
-        parts += [piece.phrase for piece in self.wish.typed]
+        parts += [phrase for piece in self.wish.typed for phrase in piece.phrases]
         return " AND ".join(parts + ([f"({' OR '.join(map(_trigram, days))})"] if days else []))
 
     def _ts_query(self, days: list[str]) -> str:
-        parts = [_lexeme(mark) for mark in (self.place, *self.wish.marks)]
+        parts = [_lexeme(mark) for mark in self.wish.marks]
         parts += [lexeme for piece in self.wish.typed for lexeme in piece.lexemes]
-        return " & ".join(parts + ([f"({' | '.join(map(_lexeme, days))})"] if days else []))
-
-    def bare_query(self) -> str:
-        """Return `query` for PostgreSQL without the list's own mark, if it has anything else."""
-        return self.query().removeprefix(f"{_lexeme(self.place)} & ")
-
-    def look(self, *, descending: bool, after: int | None, walked: int = 0) -> Look:
-        """Return what to look for in the windows of ids."""
-        words = tuple(piece.text for piece in self.wish.typed)
-        return Look(
-            self.organisation_id,
-            self.wish.trashed,
-            descending,
-            self.query() if self.dialect == "sqlite" else self.bare_query(),
-            _lexeme(self.place),
-            words=words,
-            days=self.wish.days,
-            after=after,
-            walked=walked,
-        )
+        parts += [f"({' | '.join(map(_lexeme, days))})"] if days else []
+        place = [] if parts and self.order.key is None else [_lexeme(self.place)]
+        return " & ".join(place + parts)
 
 
-def page(search: Search, *, cursor: str | None, limit: int) -> Subquery:
-    """Return up to `limit` rows that fit: `image_id`, and the sort's key if it has one; in no promised order.
+def page(shape: Shape) -> Subquery:
+    """Return up to `most` rows that fit: `image_id`, and the sort's key if it has one; in no promised order.
 
     Where it looks from window to window it also has `position` and `late`, as in `eras.COLUMNS`, and is in order.
     """
-    order = search.order
-    after = order.read(cursor)
-    if not search.narrowed:
-        return _walked(search, after, limit, "page")
-    if order.key is not None:
-        return _both_ways(search, after, limit)
-    last = after[0] if after is not None else None
-    if search.dialect == "sqlite":
-        return look(search.look(descending=order.descending, after=last), dialect="sqlite")
-    near = _walked(search, after, WALK, "near")
+    if not shape.narrowed:
+        return _walked(shape, _MOST, "page")
+    if ORDERS[shape.sort].key is not None:
+        return _both_ways(shape)
+    if shape.dialect == "sqlite":
+        return eras.look(shape, descending=ORDERS[shape.sort].descending)
+    # Behind the first day of an era there may be rows of other days.
+    walk = shape.sizes.walk + (shape.sizes.plot if shape.days else 0)
+    near = _walked(shape, _written_out(walk), "near")
     walked = select(near.c.image_id, near.c.image_id.label("position"), false().label("late")).where(
-        search.fits(near)
+        _fits(near, shape)
     )
-    far = look(search.look(descending=order.descending, after=last, walked=WALK), dialect=search.dialect)
-    both = union_all(walked, select(far.c.image_id, far.c.position, far.c.late)).limit(limit).subquery("both")
+    far = eras.look(shape, descending=ORDERS[shape.sort].descending, walked=walk)
+    both = union_all(walked, select(far.c.image_id, far.c.position, far.c.late)).limit(_MOST).subquery("both")
     return select(both).subquery("page")
 
 
-def counted(search: Search, *, most: int) -> Select[Any]:
-    """Return the query for how many rows fit, counting no further than `most`."""
-    if not search.narrowed:
-        return select(func.count()).select_from(_walked(search, None, most, "found"))
-    looked = look(search.look(descending=True, after=None), dialect=search.dialect, patience=_PATIENT)
-    found = select(looked.c.image_id).where(looked.c.image_id.is_not(None)).limit(most).subquery("found")
+def counted(shape: Shape) -> Select[Any]:
+    """Return the query for how many rows fit, counting no further than `most`; in the order of ids."""
+    if not shape.narrowed:
+        return select(func.count()).select_from(_walked(shape, _MOST, "found"))
+    looked = eras.look(shape, descending=True)
+    found = select(looked.c.image_id).where(looked.c.image_id.is_not(None)).limit(_MOST).subquery("found")
     return select(func.count()).select_from(found)
 
 
-_PATIENT = 60.0
-
-
-def _walked(search: Search, after: Cursor | None, limit: int, name: str, *, skip: int = 0) -> Subquery:
-    rows = _rows.alias()
-    order = search.order
-    query = select(*order.columns(rows), rows.c.words, rows.c.marks)
-    query = query.where(search.all_rows(rows), order.after(rows, after)).order_by(*order.by(rows))
-    if order.key is not None and search.kind is not None:
-        query = query.where(rows.c.kind == search.kind)
-    if order.key is None and search.wish.days is not None:
-        query = query.where(_within_eras(rows, *search.wish.days))
-    return query.limit(limit).offset(skip or None).subquery(name)
-
-
-def _within_eras(rows: Any, first: date, last: date) -> ColumnElement[bool]:
-    """Return the condition that a row is of an era, or between eras, in which pictures of these days came."""
-    eras = table_of(ImageEra)
-    of_days = and_(eras.c.last_day >= first.isoformat(), eras.c.first_day <= last.isoformat())
-    least = select(func.min(eras.c.era) * marks.PLOT).where(of_days).scalar_subquery()
-    most = select(func.max(eras.c.era) * marks.PLOT + marks.PLOT - 1).where(of_days).scalar_subquery()
-    found: ColumnElement[bool] = rows.c.image_id.between(least, most)
+def _written_out(number: int) -> ColumnElement[int]:
+    found: ColumnElement[int] = literal_column(str(number), Integer)
     return found
 
 
-def _both_ways(search: Search, after: Cursor | None, limit: int) -> Subquery:
-    order = search.order
-    near = _walked(search, after, SORTED_WALK, "near")
+def _walked(
+    shape: Shape, limit: ColumnElement[int], name: str, *, skip: ColumnElement[int] | None = None
+) -> Subquery:
+    rows = _rows.alias()
+    order = ORDERS[shape.sort]
+    query = select(*order.columns(rows), rows.c.words, rows.c.marks).where(
+        rows.c.organisation_id == bindparam("organisation_id", type_=BigId),
+        rows.c.trashed == bindparam("trashed", type_=Boolean),
+    )
+    keys = order.indexed(rows, shape.dialect)
+    if order.key is None:
+        query = query.where(order.behind(keys, [_after()]))
+    elif shape.after:
+        query = query.where(order.behind(keys, [bindparam("after_key", type_=rows.c[order.key].type), _after()]))
+    if shape.kind:
+        query = query.where(rows.c.kind == bindparam("kind", type_=String))
+    if shape.days and order.key is None:
+        query = query.where(_within_eras(keys[0], shape.sizes.plot))
+    return query.order_by(*order.by(keys)).limit(limit).offset(skip).subquery(name)
+
+
+def _after() -> BindParameter[int]:
+    return bindparam("after", type_=BigId)
+
+
+def _within_eras(position: ColumnElement[int], plot: int) -> ColumnElement[bool]:
+    """Return the condition that a row is of an era, or between eras, in which pictures of these days came."""
+    known = table_of(ImageEra)
+    of_days = and_(known.c.last_day >= bindparam("since"), known.c.first_day <= bindparam("until"))
+    least = select(func.min(known.c.era) * plot).where(of_days).scalar_subquery()
+    most = select(func.max(known.c.era) * plot + (plot - 1)).where(of_days).scalar_subquery()
+    return position.between(least, most)
+
+
+def _fits(row: Any, shape: Shape) -> ColumnElement[bool]:
+    """Return the condition that a row fits, told by the row itself."""
+    return and_(
+        true(), *(_holds(shape, row.c.marks, f"mark{number}") for number in range(shape.marks)), _says(row, shape)
+    )
+
+
+def _says(row: Any, shape: Shape) -> ColumnElement[bool]:
+    """Return the condition that a row's text holds all that was typed, and that its day is wanted."""
+    conditions = [_holds(shape, row.c.words, f"word{number}") for number in range(shape.words)]
+    if shape.days:
+        day = func.substr(row.c.marks, *map(_written_out, marks.DAY_AT))
+        conditions.append(day.between(bindparam("since"), bindparam("until")))
+    return and_(true(), *conditions)
+
+
+def _holds(shape: Shape, text: ColumnElement[str], name: str) -> ColumnElement[bool]:
+    found: ColumnElement[bool] = getattr(func, shape.holds)(text, bindparam(name, type_=String)) > literal_column("0")
+    return found
+
+
+def _both_ways(shape: Shape) -> Subquery:
+    order = ORDERS[shape.sort]
+    walk = shape.sizes.sorted_walk
+    near = _walked(shape, _written_out(walk), "near")
     # The last row of the walk; none where the walk came to the end, and so nothing behind it.
-    far = _looked_up(search, _walked(search, after, 1, "last", skip=SORTED_WALK - 1), limit)
-    walked = select(*order.columns(near)).where(search.fits(near))
-    return select(union_all(walked, select(*order.columns(far))).limit(limit).subquery("both")).subquery("page")
+    last = _walked(shape, _written_out(1), "last", skip=_written_out(walk - 1))
+    far = _looked_up(shape, last)
+    walked = select(*order.columns(near)).where(_fits(near, shape))
+    return select(union_all(walked, select(*order.columns(far))).limit(_MOST).subquery("both")).subquery("page")
 
 
-def _looked_up(search: Search, last: Subquery, limit: int) -> Subquery:
+def _looked_up(shape: Shape, last: Subquery) -> Subquery:
     """Return what fits behind the row `last`, found by the inverted index and then sorted."""
     rows = _rows.alias()
-    order = search.order
+    order = ORDERS[shape.sort]
     # Sorted by expressions, or a planner would walk the sort's index and look each row up in the other.
     keys = [func.coalesce(each, each) for each in order.columns(rows)]
     found = select(*order.columns(rows))
-    if search.dialect == "sqlite":
-        found = found.join(_fts, _fts.c.rowid == rows.c.image_id).where(_matches(search.query()))
+    query = bindparam("query", type_=String)
+    if shape.dialect == "sqlite":
+        found = found.join(_fts, _fts.c.rowid == rows.c.image_id).where(_matches(query))
     else:
-        found = _found_by(found, rows, search.query())
+        found = _found_by(found, rows, query)
     found = found.where(
-        search.says(rows), order.behind(keys, [select(each).scalar_subquery() for each in order.columns(last)])
+        _says(rows, shape), order.behind(keys, [select(each).scalar_subquery() for each in order.columns(last)])
     )
-    return found.order_by(*(key.desc() if order.descending else key for key in keys)).limit(limit).subquery("far")
+    return found.order_by(*order.by(keys)).limit(_MOST).subquery("far")
 
 
-def _matches(query: str | BindParameter[str]) -> ColumnElement[bool]:
+def _matches(query: BindParameter[str]) -> ColumnElement[bool]:
     found: ColumnElement[bool] = literal_column(FTS_TABLE).bool_op("MATCH")(query)
     return found
 
@@ -294,16 +324,10 @@ def _finds(rows: Any, query: ColumnElement[str]) -> ColumnElement[bool]:
     return found
 
 
-def _found_by(found: Select[Any], rows: Any, query: str | BindParameter[str]) -> Select[Any]:
+def _found_by(found: Select[Any], rows: Any, query: BindParameter[str]) -> Select[Any]:
     """Narrow to what GIN finds. The planner must not see the query: it overrates marks that it does not know."""
-    said = literal(query) if isinstance(query, str) else query
-    unseen = select(said.label("query")).offset(0).subquery("unseen")
+    unseen = select(query.label("query")).offset(_written_out(0)).subquery("unseen")
     return found.join(unseen, _finds(rows, unseen.c.query))
-
-
-def _has(row: Any, mark: str) -> ColumnElement[bool]:
-    found: ColumnElement[bool] = row.c.marks.contains(f" {mark} ", autoescape=True)
-    return found
 
 
 def _trigram(mark: str) -> str:

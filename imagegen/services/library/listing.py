@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Select, select
 
 from imagegen.extensions import db
-from imagegen.models import Image
+from imagegen.models import Image, built_once
 from imagegen.models.scope import ScopeMissing, current_organisation
 from imagegen.services.library import eras, finding
 from imagegen.services.library.paging import PAGE, Page, encode_cursor
+from imagegen.services.library.shapes import Shape
 from imagegen.services.library.wishes import Wish
+
+_PATIENCE_OF_COUNTS = 60.0
 
 MOST_COUNTED = 10_001
 """Where counting stops: going on would cost more than the number is worth."""
@@ -54,13 +59,14 @@ def list_images(
     no cursor. `cursor` is that of the page before, of a wish in the same order. Raises StudioError with the field
     `cursor`.
     """
-    search = _search(wish or Wish())
-    query = page_query(search, cursor=cursor, limit=limit, columns=columns)
+    search = _search(wish or Wish(), cursor)
+    query = _page_query(search.shape, tuple(columns))
     # SQLite goes on looking only as far as somebody reads.
     options = {"yield_per": 1} if search.dialect == "sqlite" and "position" in query.selected_columns else {}
+    given = search.parameters | {"most": limit + 1, "patience": eras.PATIENCE}
     rows: list[Any] = []
     stopped: int | None = None
-    with db.session.execute(query, execution_options=options) as found:
+    with db.session.execute(query, given, execution_options=options) as found:
         # Work, not time: on a busy machine pages would be the shorter, and so the more.
         until = time.thread_time() + eras.PATIENCE
         while len(rows) <= limit and (row := found.fetchone()) is not None:
@@ -74,26 +80,33 @@ def list_images(
     return Page(rows, None if stopped is None else encode_cursor(stopped))
 
 
-def page_query(search: finding.Search, *, cursor: str | None, limit: int, columns: Sequence[Any]) -> Select[Any]:
+@lru_cache(512)
+def _page_query(shape: Shape, columns: tuple[Any, ...]) -> Select[Any]:
     """Return the query of one page, and of the row after it that tells whether there is another."""
-    order = search.order
-    ids = finding.page(search, cursor=cursor, limit=limit + 1)
+    order = finding.ORDERS[shape.sort]
+    ids = finding.page(shape)
     keys = [ids.c[order.key].label("sort_key")] if order.key else []
     if "position" not in ids.c:
         query = select(*columns, *keys, ids.c.image_id).join(ids, ids.c.image_id == Image.id)
-        return query.order_by(*order.by(ids))
+        return built_once(query.order_by(*order.by(order.columns(ids))))
     # Between the windows come rows without a picture. SQLite must not sort: it would read all of them before.
     query = select(*columns, ids.c.image_id, ids.c.position, ids.c.late).select_from(ids)
     query = query.outerjoin(Image, Image.id == ids.c.image_id)
-    if search.dialect == "sqlite":
-        return query
-    position = ids.c.position.desc() if order.descending else ids.c.position
-    return query.order_by(position, ids.c.late)
+    if shape.dialect != "sqlite":
+        query = query.order_by(*order.by([ids.c.position]), ids.c.late)
+    return built_once(query)
 
 
 def count_images(wish: Wish | None = None, *, most: int = MOST_COUNTED) -> int:
     """Return how many pictures fit, or `most` if there are more."""
-    return db.session.scalar(finding.counted(_search(wish or Wish()), most=most)) or 0
+    search = _search(replace(wish or Wish(), sort="newest"), None)
+    given = search.parameters | {"most": most, "patience": _PATIENCE_OF_COUNTS}
+    return db.session.scalar(_count_query(search.shape), given) or 0
+
+
+@lru_cache(256)
+def _count_query(shape: Shape) -> Select[Any]:
+    return built_once(finding.counted(shape))
 
 
 def ids_of(wish: Wish, *, cursor: str | None, limit: int) -> Page:
@@ -101,8 +114,8 @@ def ids_of(wish: Wish, *, cursor: str | None, limit: int) -> Page:
     return list_images(wish, cursor=cursor, limit=limit, columns=(Image.id, Image.public_id))
 
 
-def _search(wish: Wish) -> finding.Search:
+def _search(wish: Wish, cursor: str | None) -> finding.Search:
     organisation_id = current_organisation()
     if organisation_id is None:
         raise ScopeMissing("the library was asked for outside an organisation's scope")
-    return finding.Search(organisation_id, wish, db.engine.dialect.name)
+    return finding.Search(organisation_id, wish, db.engine.dialect.name, cursor)

@@ -13,7 +13,7 @@ ORIENTATIONS = ("portrait", "landscape", "square")
 ERAS = (14, 16, 18, 20)
 """How many bits of an id do not tell the pictures of an era apart: a search goes by eras of rising size."""
 
-PLOT = 4_096
+PLOT = 1_024
 """Ids whose days `ImageEra` knows."""
 
 DAY_AT = (len(" day:") + 1, len("2026-11-21"))

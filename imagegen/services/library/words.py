@@ -53,9 +53,13 @@ class Typed:
         return "  ".join(self.words)
 
     @property
-    def phrase(self) -> str:
-        """The piece as an FTS5 phrase."""
-        return '"' + self.text.replace('"', '""') + '"'
+    def phrases(self) -> list[str]:
+        """The piece as operands of FTS5; they find all that it says, and a little more.
+
+        One phrase would find no more, but FTS5 looks for the first place of a phrase from the end of the library on,
+        in whatever window.
+        """
+        return ['"' + term.replace('"', '""') + '"' for term in dict.fromkeys(trigrams(self.text))][:_MOST_TERMS]
 
     @property
     def lexemes(self) -> list[str]:

@@ -13,7 +13,7 @@ from imagegen.core.errors import StudioError
 from imagegen.extensions import db
 from imagegen.models import Image, system_scope, unit_of_work
 from imagegen.services import library
-from imagegen.services.library import Wish, collections, finding, indexing, marks
+from imagegen.services.library import Wish, collections, indexing, marks, shapes
 from tests.models.rows import Member, add_member
 from tests.services.library.conftest import Add, add_picture, found
 from tests.services.test_library_paging import selects
@@ -59,8 +59,8 @@ ORDERS: dict[str, Callable[[Image], Any]] = {
 @pytest.fixture(params=[1, 7, 2_000], ids=lambda walk: f"walk of {walk}")
 def pictures(request: pytest.FixtureRequest, ann: Member, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Image]]:
     """Sixty pictures among others, found after walking over few rows or over all; an era is eight ids or more."""
-    monkeypatch.setattr(finding, "WALK", request.param)
-    monkeypatch.setattr(finding, "SORTED_WALK", request.param)
+    monkeypatch.setattr(shapes, "WALK", request.param)
+    monkeypatch.setattr(shapes, "SORTED_WALK", request.param)
     monkeypatch.setattr(marks, "ERAS", (3, 4, 5))
     monkeypatch.setattr(marks, "PLOT", 4)
     bob, rng, made = add_member("bob", "Two"), random.Random(7), []

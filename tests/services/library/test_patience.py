@@ -10,7 +10,7 @@ import pytest
 
 from imagegen.models import Image
 from imagegen.services import library
-from imagegen.services.library import Wish, eras, finding, marks
+from imagegen.services.library import Wish, eras, marks, shapes
 from tests.models.rows import Member, add_member
 from tests.services.library.conftest import add_picture
 
@@ -21,8 +21,8 @@ WORDS = ("dusk", "lighthouse", "bicycle", "violin")
 @pytest.fixture
 def pictures(ann: Member, monkeypatch: pytest.MonkeyPatch) -> list[Image]:
     """Pictures among those of somebody else, that did not come in the order of their days; windows are small."""
-    monkeypatch.setattr(finding, "WALK", 2)
-    monkeypatch.setattr(finding, "SORTED_WALK", 2)
+    monkeypatch.setattr(shapes, "WALK", 2)
+    monkeypatch.setattr(shapes, "SORTED_WALK", 2)
     monkeypatch.setattr(marks, "ERAS", (2, 4, 6))
     monkeypatch.setattr(marks, "PLOT", 4)
     bob, random, made = add_member("bob", "Two"), Random(11), []

@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from imagegen.extensions import db
 from imagegen.models import unit_of_work
-from imagegen.services.library import finding
+from imagegen.services.library import shapes
 from tests.services.library.conftest import Add, found
 
 
@@ -27,7 +27,7 @@ def as_before(add: Add) -> list[str]:
 
 
 def test_the_index_is_brought_up_to_date(as_before: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(finding, "WALK", 1)
+    monkeypatch.setattr(shapes, "WALK", 1)
     upgrade()
 
     db.session.remove()
