@@ -147,10 +147,18 @@ def _filled(size: int) -> list[Owner]:
             for place, share in zip(places, shares.values(), strict=True):
                 count, part = share // CHUNKS, (chunk + 1, CHUNKS)
                 seeding.add(uow, place=place, count=count, drawings=_DRAWINGS, part=part)
-    if db.engine.dialect.name == "postgresql":
-        with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.connection.driver_connection.execute("VACUUM ANALYZE")
+    _settle()
     return owners
+
+
+def _settle() -> None:
+    """Do what a database that has been running for a while has done."""
+    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        driver.execute(
+            "VACUUM ANALYZE" if db.engine.dialect.name == "postgresql" else "PRAGMA wal_checkpoint(TRUNCATE)"
+        )
 
 
 _DRAWINGS = [

@@ -122,6 +122,13 @@ def test_pages_together_are_what_fits_in_every_order(pictures: list[Image], wish
         assert library.count_images(wish, most=3) == min(3, len(expected))
 
 
+@pytest.fixture(params=[0, 1_000], ids=["looked up", "walked over"])
+def reach(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is found by the inverted index alone, and by walking alone."""
+    monkeypatch.setattr(shapes, "WALK", request.param)
+
+
+@pytest.mark.usefixtures("reach")
 def test_tags_collections_and_people_narrow(ann: Member, add: Add) -> None:
     ids = [add(filename=f"{n}.png").public_id for n in range(4)]
     library.tag_all(public_ids=ids[:2], names=["Big Launch"])
@@ -170,12 +177,14 @@ def test_tags_collections_and_people_narrow(ann: Member, add: Add) -> None:
         ("\U000f0001", True),
     ],
 )
+@pytest.mark.usefixtures("reach")
 def test_a_search_is_taken_by_its_letters(add: Add, q: str, hit: bool) -> None:
     add(filename="launch-000404.jpg", prompt="Über die Größe, 50% a_b 日本語")
     assert found(q=q) == (["launch-000404.jpg"] if hit else [])
     assert library.count_images(Wish(q=q)) == int(hit)
 
 
+@pytest.mark.usefixtures("reach")
 def test_a_long_prompt_and_a_long_word_are_found_by_their_ends(add: Add) -> None:
     add(filename="long.png", prompt="x" * 70 + "needle " + "wave " * 1000 + "last")
     for q in ("needle", "xneedle", "last", "x" * 60):
