@@ -36,7 +36,7 @@ from tests.postgresql import PostgreSQL
 SIZES = tuple(int(size) for size in os.environ.get("BENCH_IMAGES", "10000,100000,1000000").split(","))
 SMALL = 200
 ROUNDS = 40
-CHUNKS = SMALL
+CHUNKS = 1_000
 DEEP = 1_000
 QUERY_MS = 10.0
 RESPONSE_MS = 25.0
@@ -145,7 +145,7 @@ def _filled(size: int) -> list[Owner]:
     with system_scope(), unit_of_work() as uow, indexing.filled_at_once(uow.connection()):
         for chunk in range(CHUNKS):
             for place, share in zip(places, shares.values(), strict=True):
-                count, part = share // CHUNKS, (chunk + 1, CHUNKS)
+                count, part = share * (chunk + 1) // CHUNKS - share * chunk // CHUNKS, (chunk + 1, CHUNKS)
                 seeding.add(uow, place=place, count=count, drawings=_DRAWINGS, part=part)
     _settle()
     return owners

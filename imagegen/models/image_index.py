@@ -22,6 +22,11 @@ from imagegen.models.columns import BigId
 from imagegen.models.scope import OrganisationOwned
 
 FTS_TABLE = "image_index_fts"
+"""SQLite's inverted index: what it calls `rowid` is a picture's id below zero.
+
+So the newest comes first, in the order in which FTS5 reads its lists fastest: backwards takes it two to six times as
+long. It holds no text of its own.
+"""
 
 POSITION = {"sqlite": "image_id", "postgresql": "image_id + 0"}
 """Where a picture stands in the order of ids, as `ix_image_index_newest` has it on each database.

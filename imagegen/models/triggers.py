@@ -63,9 +63,9 @@ def _sqlite(tables: Set[str]) -> Iterator[str]:
 
 
 def _fts_follows(table: str, index: str, *, key: str, columns: tuple[str, ...]) -> Iterator[str]:
-    """Keep an FTS5 table with external content true: what it forgets must be told to it as it was."""
+    """Keep an FTS5 table without content true: what it forgets must be told to it as it was."""
     named = ", ".join(columns)
-    old, new = (", ".join(f"{row}.{column}" for column in (key, *columns)) for row in ("OLD", "NEW"))
+    old, new = (", ".join((f"-{row}.{key}", *(f"{row}.{each}" for each in columns))) for row in ("OLD", "NEW"))
     forget = f"INSERT INTO {index} ({index}, rowid, {named}) VALUES ('delete', {old});"  # noqa: S608
     learn = f"INSERT INTO {index} (rowid, {named}) VALUES ({new});"  # noqa: S608
     changed = " OR ".join(f"OLD.{column} IS NOT NEW.{column}" for column in columns)

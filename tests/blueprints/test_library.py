@@ -75,9 +75,10 @@ def test_a_search_that_takes_long_goes_on_by_itself_and_says_at_the_end_that_the
 ) -> None:
     monkeypatch.setattr(eras, "PATIENCE", 0.0)
     monkeypatch.setattr(marks, "ERAS", (0, 1))
-    monkeypatch.setattr(shapes, "WALK", 1)
+    monkeypatch.setattr(shapes, "WALK", dict.fromkeys(shapes.WALK, 1))
+    monkeypatch.setattr(shapes, "RARE", 0)
     make_job(ann, prompt="fog")
-    for _ in range(3):
+    for _ in range(6):
         make_job(ann, prompt="dusk")
 
     for address in ("/library", "/library/picker/pictures"):

@@ -1,22 +1,24 @@
 """Looking through the ids of a library, from the newest down or from the oldest up, window by window.
 
-Each window is an intersection of sorted lists in the inverted index, and grows with the way that lies behind: what is
-rare costs some twenty windows however many pictures there are, and what comes often ends in the first. A search for
-words that are common, but hardly ever meet, reads much and finds little. Between two windows somebody therefore looks
-at the clock: past `PATIENCE` the page ends with what it has, and the next one goes on behind the last window.
+A search for words that are common, but hardly ever meet, reads much and finds little. Between two windows somebody
+therefore looks at the clock: past `PATIENCE` the page ends with what it has, and the next one goes on behind the last
+window. What is rare costs a few windows however many pictures there are, and what comes often ends in the first.
 
-SQLite yields row after row, so there whoever reads them looks at the clock, at the marker behind each window.
-PostgreSQL answers at once, and so looks itself; its windows are marks in the index, for GIN knows no order. For each
-window it reads all of the rarest list, and so it has fewer.
+FTS5 intersects sorted lists, so that a window costs what lies in it; a row is yielded as soon as it is found, and
+whoever reads them looks at the clock, at the marker behind each window. It keeps its lists newest first, as nearly
+everybody asks (`models.image_index`).
+
+GIN knows no order, and reads all of the rarest list for each window; it only need not look at the rows of the others.
+So PostgreSQL first asks for a few rows from anywhere: if there are no more, they are all. It answers at once, and so
+looks at the clock itself.
 """
 
 # ruff: noqa: S608 - the statements are made of constants and names; whatever people type is a parameter
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cache
-from itertools import pairwise
+from typing import Any
 
 from sqlalchemy import Boolean, Float, String, Subquery, bindparam, column, text
 
@@ -25,19 +27,16 @@ from imagegen.models.image_index import FTS_TABLE, POSITION, era_term_sql, era_t
 from imagegen.services.library import marks
 from imagegen.services.library.shapes import Shape
 
-PATIENCE = 0.006
+PATIENCE = 0.003
 """Seconds after which no further window is begun."""
 
 _BRANCHES = 10
-_DENSE = 4
-"""An organisation with one of so many pictures, or more, looks at all of a window: its own mark is too common."""
-
 _FURTHEST = 2**62
 
 COLUMNS = (column("image_id", BigId), column("position", BigId), column("late", Boolean))
 """`image_id` is null in a marker; `position` is the last id looked at, `late` that no window comes behind it."""
 
-_PARAMETERS = {
+_PARAMETERS: dict[str, Any] = {
     "organisation_id": BigId,
     "trashed": Boolean,
     "after": BigId,
@@ -69,7 +68,7 @@ def look(shape: Shape, *, descending: bool, walked: int = 0) -> Subquery:
 
 
 _DAY = f"substr(r.marks, {marks.DAY_AT[0]}, {marks.DAY_AT[1]}) BETWEEN :since AND :until"
-_LISTED = "FROM image_index WHERE organisation_id = :organisation_id AND trashed = :trashed"
+_LISTED = "FROM image_index r WHERE organisation_id = :organisation_id AND trashed = :trashed"
 _ERAS = "FROM image_eras WHERE last_day >= :since AND first_day <= :until"
 
 
@@ -95,93 +94,73 @@ def _fits(shape: Shape) -> str:
     return "".join(f" AND {shape.holds}(r.marks, :mark{n}) > 0" for n in range(shape.marks)) + _says(shape)
 
 
-def _windows(descending: bool, eras: tuple[int, ...], *, begin: str, one: str, where: str) -> str:
-    """Return the recursive table `windows(nth, bits, low, high)`; `one` is the number 1, as wide as an id.
+def _windows(descending: bool, small: int, large: int, *, begin: str, one: str, where: str) -> str:
+    """Return the recursive table `windows(nth, bits, low, high)`, from the `id` in `begin` to the one in `edge`.
 
-    A window is all that is left of an era, in eras of the size below; so that few lists are read for any way. None of
-    these is larger than the way that lies behind.
+    The first window is a small era and its neighbour, the second all small ones that are left of a large era, and
+    each further one a large era; where both are the same, each is one. `one` is the number 1, as wide as an id.
     """
-    at, way = ("w.low", "b.id - w.low") if descending else ("w.high", "w.high - b.id")
-    steps = [(eras[-1], f"{at} {'-' if descending else '+'} ({one} << {eras[-1]})")]
-    steps += [(low, _rounded(at, high, descending)) for low, high in reversed(list(pairwise(eras)))]
-    fits = [f"{at} % ({one} << {bits}) = 0 AND ({one} << {bits}) <= {way}" for bits, _to in steps[:-1]]
-    bits = _case(fits, [str(bits) for bits, _to in steps])
-    to = _case(fits, [to for _bits, to in steps])
-    downwards, upwards = (eras[1], eras[0]) if descending else (eras[0], eras[1])
-    first = f"(id >> {downwards}) << {downwards}, ((id >> {upwards}) + 1) << {upwards}"
+    neighbour = int(small < large)
+    at, sign, rest = ("w.low", "-", f"((w.low - 1) >> {large}) << {large}")
+    first = f"((id >> {small}) - {neighbour}) << {small}, ((id >> {small}) + 1) << {small}"
+    if not descending:
+        at, sign, rest = ("w.high", "+", f"((w.high >> {large}) + 1) << {large}")
+        first = f"(id >> {small}) << {small}, ((id >> {small}) + {1 + neighbour}) << {small}"
+    whole = f"{at} % ({one} << {large}) = 0"
+    bits = f"CASE WHEN {whole} THEN {large} ELSE {small} END"
+    to = f"CASE WHEN {whole} THEN {at} {sign} ({one} << {large}) ELSE {rest} END"
     return (
         f"windows(nth, bits, low, high) AS ("
-        f"SELECT 0, {eras[0]}, {first} FROM {begin} WHERE id IS NOT NULL UNION ALL "
+        f"SELECT 0, {small}, {first} FROM {begin} UNION ALL "
         f"SELECT w.nth + 1, {bits}, {f'{to}, {at}' if descending else f'{at}, {to}'} "
-        f"FROM windows w CROSS JOIN {begin} b CROSS JOIN edge "
-        f"WHERE {at} {'>' if descending else '<='} edge.id AND {where})"
+        f"FROM windows w CROSS JOIN edge WHERE {at} {'>' if descending else '<='} edge.id AND {where})"
     )
-
-
-def _case(conditions: Sequence[str], values: Sequence[str]) -> str:
-    """Return the value of the first condition that holds; the last value is that of none."""
-    *held, otherwise = values
-    cases = " ".join(f"WHEN {condition} THEN {value}" for condition, value in zip(conditions, held, strict=True))
-    return f"CASE {cases} ELSE {otherwise} END"
-
-
-def _rounded(at: str, bits: int, descending: bool) -> str:
-    """Return the next border of an era behind `at`."""
-    return f"(({at} - 1) >> {bits}) << {bits}" if descending else f"(({at} >> {bits}) + 1) << {bits}"
 
 
 @cache
 def _by_fts(shape: Shape, descending: bool) -> str:
-    """Return the statement for FTS5, which keeps its lists in the order of ids: a branch for each window.
+    """Return the statement for FTS5: a branch for each window.
 
-    The window is a term of the search too: a condition on ids would end it only with a row that is found. Where only
-    few rows are left they are read one by one: their library may lie in many windows.
+    The window is a term of the search too, but where it is the last: a condition on ids would end it only with a row
+    that is found. Where only few rows are left they are read one by one: their library may lie in many windows.
     """
-    eras, position = shape.sizes.eras, POSITION[shape.dialect]
+    era, position = shape.sizes.eras[-1], POSITION[shape.dialect]
     least, most = _edges(shape)
     begin, edge = (f"min({most}, :after - 1)", least) if descending else (f"max({least}, :after + 1)", most)
-    order, compare, last = ("DESC", "<", "low") if descending else ("ASC", ">", "high - 1")
+    order, compare, flipped, last = ("DESC", "<", ">", "low") if descending else ("ASC", ">", "<", "high - 1")
     left = f"{_LISTED} AND {position} {compare} :after"
-    quoted = [f"""'"' || {era_trigram_sql("bits", f"((low >> bits) + {n})")} || '"'""" for n in range(_most(eras))]
-    others = "".join(
-        f" || CASE WHEN (low >> bits) + {n} < high >> bits THEN ' OR ' || {each} ELSE '' END"
-        for n, each in enumerate(quoted[1:], 1)
-    )
+    more = "low > id" if descending else "high <= id"
+    within = f"""' AND "' || {era_trigram_sql("bits", "(low >> bits)")} || '"'"""
     parts = [
-        f"SELECT * FROM (SELECT image_id, image_id AS position, 0 AS late "
-        f"{left.replace('image_index', 'image_index AS r')}{_fits(shape)} ORDER BY {position} {order} "
-        f"LIMIT (SELECT CASE WHEN EXISTS (SELECT 1 FROM many) THEN 0 ELSE -1 END))"
+        f"SELECT * FROM (SELECT image_id, image_id AS position, 0 AS late {left}{_fits(shape)} "
+        f"ORDER BY {position} {order} LIMIT (SELECT CASE WHEN EXISTS (SELECT 1 FROM many) THEN 0 ELSE -1 END))"
     ]
     for nth in range(_BRANCHES):
-        behind = f"AND {FTS_TABLE}.rowid {compare}= (SELECT id FROM first)" if nth == 0 else ""
-        wanted = f"SELECT :query || ' AND (' || {quoted[0]}{others} || ')' FROM windows WHERE nth = {nth}"
-        parts.append(_branch(wanted, shape, behind, order))
-        more = "low > id" if descending else "high <= id"
-        parts.append(f"SELECT NULL, {last}, 0 FROM windows CROSS JOIN edge WHERE nth = {nth} AND {more}")
-    ending = f"FROM windows WHERE nth = {_BRANCHES - 1}"
-    behind = f"AND {FTS_TABLE}.rowid {compare} (SELECT {last} {ending})"
-    parts.append(_branch(f"SELECT :query {ending}", shape, behind, order))
-    windows = _windows(descending, eras, begin="first", one="1", where=f"nth < {_BRANCHES - 1}")
+        this = f"FROM windows CROSS JOIN edge WHERE +nth = {nth}"
+        start = f"SELECT -({'high - 1' if descending else 'low'}) {this}" if nth else "SELECT -id FROM first"
+        behind = f"AND f.rowid {flipped}= ({start})"
+        wanted = f"SELECT :query || CASE WHEN {more} THEN {within} ELSE '' END {this}"
+        parts.append(_branch(wanted, shape, behind, descending))
+        parts.append(f"SELECT NULL, {last}, 0 {this} AND {more}")
+    ending = f"FROM windows CROSS JOIN edge WHERE +nth = {_BRANCHES - 1} AND {more}"
+    behind = f"AND f.rowid {flipped} (SELECT -({last}) {ending})"
+    parts.append(_branch(f"SELECT :query {ending}", shape, behind, descending))
+    begun, where = "first WHERE id IS NOT NULL", f"nth < {_BRANCHES - 1}"
     return (
         f"WITH RECURSIVE many AS MATERIALIZED ("
         f"SELECT 1 {left} ORDER BY {position} {order} LIMIT 1 OFFSET {shape.sizes.walk}), "
         f"first(id) AS MATERIALIZED (SELECT {begin} FROM many), edge(id) AS MATERIALIZED (SELECT {edge}), "
-        f"{windows} {' UNION ALL '.join(parts)}"
+        f"{_windows(descending, era, era, begin=begun, one='1', where=where)} {' UNION ALL '.join(parts)}"
     )
 
 
-def _most(eras: tuple[int, ...]) -> int:
-    """Return how many eras a window has at most."""
-    return max(1 << high - low for low, high in pairwise(eras))
-
-
-def _branch(wanted: str, shape: Shape, behind: str, order: str) -> str:
-    says = _says(shape)
-    rows = f"{FTS_TABLE} CROSS JOIN image_index AS r ON r.image_id = {FTS_TABLE}.rowid" if says else FTS_TABLE
+def _branch(wanted: str, shape: Shape, behind: str, descending: bool) -> str:
+    says, order = _says(shape), "ASC" if descending else "DESC"
+    rows = f"{FTS_TABLE} f CROSS JOIN image_index r ON r.image_id = -f.rowid" if says else f"{FTS_TABLE} f"
     nothing = f"""'"{mark_trigram("nothing")}"'"""
     return (
-        f"SELECT * FROM (SELECT {FTS_TABLE}.rowid AS image_id, {FTS_TABLE}.rowid AS position, 0 AS late FROM {rows} "
-        f"WHERE {FTS_TABLE} MATCH coalesce(({wanted}), {nothing}) {behind}{says} ORDER BY {FTS_TABLE}.rowid {order})"
+        f"SELECT * FROM (SELECT -f.rowid AS image_id, -f.rowid AS position, 0 AS late FROM {rows} "
+        f"WHERE {FTS_TABLE} MATCH coalesce(({wanted}), {nothing}) {behind}{says} ORDER BY f.rowid {order})"
     )
 
 
@@ -191,39 +170,47 @@ def _by_gin(shape: Shape, descending: bool, walked: int) -> str:
 
     OFFSET 0 keeps from a planner what it could use another index for.
     """
-    eras, position = (*shape.sizes.eras[:2], shape.sizes.eras[-1]), POSITION[shape.dialect]
+    (small, large), position = shape.sizes.eras, POSITION[shape.dialect]
     least, most = _edges(shape)
     order, compare, inward = ("DESC", "<", "+") if descending else ("ASC", ">", "-")
-    skipped = max(walked - 1, 0)
     within = f" AND {position} BETWEEN {least} AND {most}" if shape.days else ""
     one, era = "CAST(1 AS bigint)", era_term_sql("w.bits", "number")
     numbers = "generate_series(w.low >> w.bits, (w.high - 1) >> w.bits)"
-    # How far the rows lie apart that were walked over tells how common the organisation's mark is.
-    apart = f"least(:after, {most}) - image_id" if descending else f"image_id - greatest(:after, {least})"
+    begin = "last CROSS JOIN rare WHERE NOT rare.found"
+    said = "image_id, organisation_id, trashed, words, marks"
+    ours = (
+        f"r.organisation_id = :organisation_id AND r.trashed = :trashed "
+        f"AND r.image_id {compare} last.id {inward} {int(not walked)}{_says(shape)}"
+    )
     return f"""
-        WITH RECURSIVE last(id, since, dense) AS MATERIALIZED (
-            SELECT image_id, clock_timestamp(), {apart} < {_DENSE * skipped}
-            {_LISTED} AND {position} {compare} :after{within}
-            ORDER BY {position} {order} LIMIT 1 OFFSET {skipped}
-        ), edge(id) AS (SELECT {least if descending else most}),
-        {_windows(descending, eras, begin="last", one=one, where="true")}
+        WITH RECURSIVE last(id, since) AS MATERIALIZED (
+            SELECT image_id, clock_timestamp() {_LISTED} AND {position} {compare} :after{within}
+            ORDER BY {position} {order} LIMIT 1 OFFSET {max(walked - 1, 0)}
+        ), few AS MATERIALIZED (
+            SELECT {said} FROM last CROSS JOIN LATERAL (
+                SELECT {said} FROM image_index WHERE terms @@ CAST(concat(:query) AS tsquery) AND last.id IS NOT NULL
+                LIMIT {shape.sizes.rare}
+            ) anywhere
+        ), rare(found) AS MATERIALIZED (SELECT count(*) < {shape.sizes.rare} FROM few),
+        edge(id) AS (SELECT {least if descending else most}),
+        {_windows(descending, small, large, begin=begin, one=one, where="true")}
+        (SELECT r.image_id, r.image_id AS position, false AS late FROM last CROSS JOIN rare CROSS JOIN few r
+        WHERE rare.found AND {ours} ORDER BY r.image_id {order})
+        UNION ALL
         SELECT found.image_id, found.position, found.late
         FROM last CROSS JOIN windows w CROSS JOIN LATERAL (
             SELECT w.nth > 0 AND clock_timestamp() >= last.since + :patience * interval '1 second' AS late
             OFFSET 0
         ) clock CROSS JOIN LATERAL (
             (SELECT r.image_id, r.image_id AS position, false AS late FROM (
-                SELECT image_id, organisation_id, trashed, words, marks FROM image_index
+                SELECT {said} FROM image_index
                 WHERE NOT clock.late
                 AND terms @@ CAST(concat(
-                    :query, CASE WHEN NOT last.dense THEN ' & ' || :place END,
-                    ' & (', (SELECT string_agg({era}, ' | ') FROM {numbers} number), ')'
+                    :place, ' & ', :query, ' & (', (SELECT string_agg({era}, ' | ') FROM {numbers} number), ')'
                 ) AS tsquery)
                 OFFSET 0
             ) r
-            WHERE r.organisation_id = :organisation_id AND r.trashed = :trashed
-            AND r.image_id {compare} last.id {inward} {int(not walked)}{_says(shape)}
-            ORDER BY r.image_id {order})
+            WHERE {ours} ORDER BY r.image_id {order})
             UNION ALL
             SELECT NULL, {"w.high" if descending else "w.low - 1"}, true WHERE clock.late
         ) found

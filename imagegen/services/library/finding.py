@@ -47,7 +47,7 @@ from imagegen.models.columns import BigId
 from imagegen.models.image_index import FTS_TABLE, mark_term, mark_trigram, quoted
 from imagegen.services.library import eras, marks
 from imagegen.services.library.paging import decode_cursor, decode_keyed_cursor, encode_cursor, encode_keyed_cursor
-from imagegen.services.library.shapes import Shape
+from imagegen.services.library.shapes import Shape, sizes
 from imagegen.services.library.wishes import Wish
 
 _FEW_MARKS = 3
@@ -136,6 +136,7 @@ class Search:
         wish, keyed = self.wish, self.order.key is not None
         return Shape(
             self.dialect,
+            sizes(self.dialect),
             wish.sort,
             marks=len(wish.marks),
             words=len(wish.typed),
@@ -174,8 +175,8 @@ class Search:
     def query(self) -> str:
         """Return the conditions in the inverted index's language; it may find a little more than what fits.
 
-        Days are left to the row where they need more than a few marks. PostgreSQL's has the list's own mark only
-        where there is nothing else, or where it is looked up in another order.
+        Days are left to the row where they need more than a few marks. In the order of ids PostgreSQL's has the
+        list's own mark only where there is nothing else.
         """
         days = marks.months_around(*self.wish.days) if self.wish.days is not None else []
         days = days if len(days) <= _FEW_MARKS else []
@@ -305,7 +306,7 @@ def _looked_up(shape: Shape, last: Subquery) -> Subquery:
     found = select(*order.columns(rows))
     query = bindparam("query", type_=String)
     if shape.dialect == "sqlite":
-        found = found.join(_fts, _fts.c.rowid == rows.c.image_id).where(_matches(query))
+        found = found.join(_fts, rows.c.image_id == -_fts.c.rowid).where(_matches(query))
     else:
         found = _found_by(found, rows, query)
     found = found.where(
@@ -345,7 +346,7 @@ def alike(*, dialect: str, limit: int) -> Subquery:
     """
     query = bindparam("alike", type_=String)
     if dialect == "sqlite":
-        found = select(_fts.c.rowid.label("image_id")).where(_matches(query))
+        found = select((-_fts.c.rowid).label("image_id")).where(_matches(query))
     else:
         rows = _rows.alias()
         found = _found_by(select(rows.c.image_id), rows, query)

@@ -28,6 +28,10 @@ LONGEST_NAME = 80
 """Characters by which pictures are put in the order of their names."""
 
 _GIN = "ix_image_index_terms"
+_FILL_FTS = (
+    f"INSERT INTO {FTS_TABLE} (rowid, words, terms) SELECT -image_id, words, terms FROM image_index "  # noqa: S608
+    "ORDER BY image_id DESC"
+)
 _WIDEN = (
     "INSERT INTO image_eras (era, first_day, last_day) VALUES (:of, :first, :last) ON CONFLICT (era) DO UPDATE SET "
     "first_day = CASE WHEN excluded.first_day < image_eras.first_day THEN excluded.first_day "
@@ -75,24 +79,24 @@ _FACTS = [
 def reindex(uow: UnitOfWork, image_ids: Iterable[int]) -> None:
     """Write the index rows of these pictures anew, after a statement that changed them in bulk."""
     uow.flush()
-    _write(uow.connection(), sorted(set(image_ids)))
+    _write(uow.connection(), set(image_ids))
 
 
 def catch_up(connection: Connection) -> int:
     """Index the pictures that have no index row yet, after an upgrade; return how many there were."""
     missing = select(_images.c.id).outerjoin(_index, _index.c.image_id == _images.c.id)
-    ids = connection.scalars(missing.where(_index.c.image_id.is_(None)).order_by(_images.c.id)).all()
+    ids = connection.scalars(missing.where(_index.c.image_id.is_(None))).all()
     _write(connection, ids)
     return len(ids)
 
 
 def entries(connection: Connection, image_ids: Sequence[int]) -> list[dict[str, Any]]:
-    """Return what the index should hold of these pictures."""
+    """Return what the index should hold of these pictures, the newest first."""
     rows = connection.execute(
         select(*(_images.c[name] for name in _FACTS), _users.c.public_id.label("person"))
         .join(_users, _users.c.id == _images.c.user_id)
         .where(_images.c.id.in_(image_ids))
-        .order_by(_images.c.id)
+        .order_by(_images.c.id.desc())
     ).all()
     tags = _lists(connection, select(_image_tags.c.image_id, _tags.c.key).join(_tags), _image_tags, image_ids)
     collections = _lists(
@@ -130,9 +134,12 @@ def _lists(
     return {image_id: sorted(found[image_id]) for image_id in image_ids}
 
 
-def _write(connection: Connection, image_ids: Sequence[int], *, fresh: AbstractSet[int] = frozenset()) -> None:
-    """Write the index rows of pictures; `fresh` are those that nobody else can see yet."""
-    upsert = _upsert(connection.dialect.name)
+def _write(connection: Connection, image_ids: Iterable[int], *, fresh: AbstractSet[int] = frozenset()) -> None:
+    """Write the index rows of pictures; `fresh` are those that nobody else can see yet.
+
+    The newest come first: FTS5 begins another segment wherever its order is left.
+    """
+    upsert, image_ids = _upsert(connection.dialect.name), sorted(image_ids, reverse=True)
     for at in range(0, len(image_ids), BATCH):
         _hold(connection, [image_id for image_id in image_ids[at : at + BATCH] if image_id not in fresh])
         found = entries(connection, image_ids[at : at + BATCH])
@@ -163,7 +170,8 @@ def _write_bare(connection: Connection, images: Sequence[Image]) -> None:
     """Write the index rows of pictures that have just come in, without a tag and in no collection."""
     ids = {image.user_id for image in images}
     persons = dict(connection.execute(_PERSONS, {"ids": sorted(ids)}).all())
-    found = [entry(image, person=persons[image.user_id]) for image in images]
+    newest_first = sorted(images, key=lambda image: -image.id)
+    found = [entry(image, person=persons[image.user_id]) for image in newest_first]
     connection.execute(insert(_index), found)
     widen_eras(connection, found)
 
@@ -182,7 +190,8 @@ def filled_at_once(connection: Connection) -> Iterator[None]:
         for verb in ("insert", "update", "delete"):
             connection.execute(text(f"DROP TRIGGER {FTS_TABLE}_{verb}"))
         yield
-        connection.execute(text(f"INSERT INTO {FTS_TABLE} ({FTS_TABLE}) VALUES ('rebuild')"))  # noqa: S608
+        connection.execute(text(f"INSERT INTO {FTS_TABLE} ({FTS_TABLE}) VALUES ('delete-all')"))  # noqa: S608
+        connection.execute(text(_FILL_FTS))
         install(connection)
     else:
         connection.execute(text(f"DROP INDEX {_GIN}"))
@@ -199,4 +208,4 @@ def _follow(session: Session, _context: UOWTransaction) -> None:
         _write_bare(session.connection(), bare)
     changed = {row.id for row in session.dirty if isinstance(row, Image)} | filed
     if changed:
-        _write(session.connection(), sorted(changed), fresh=fresh.keys())
+        _write(session.connection(), changed, fresh=fresh.keys())

@@ -10,8 +10,11 @@ from typing import Any
 from imagegen.services.library.palette import colours_of
 
 ORIENTATIONS = ("portrait", "landscape", "square")
-ERAS = (14, 16, 18, 20)
-"""How many bits of an id do not tell the pictures of an era apart: a search goes by eras of rising size."""
+ERAS = (16, 20)
+"""How many bits of an id do not tell the pictures of a small and of a large era apart.
+
+Pictures that were indexed earlier know of eras of other sizes too, which does no harm.
+"""
 
 PLOT = 1_024
 """Ids whose days `ImageEra` knows."""

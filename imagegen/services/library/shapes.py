@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from imagegen.services.library import marks
 
-WALK = 1_000
+WALK = {"sqlite": 1_000, "postgresql": 4_000}
 SORTED_WALK = 4_000
 """Where what lies behind has to be looked up as a whole, and sorted."""
 
+RARE = 500
+"""How many rows of all libraries are few: PostgreSQL looks at them sooner than window by window."""
+
 
 class Sizes(NamedTuple):
-    """How many rows are walked over, in the order of ids and in others; how large the windows behind are."""
+    """How many rows are walked over, in the order of ids and in others; what is rare, and how large windows are."""
 
     walk: int
     sorted_walk: int
-    eras: tuple[int, ...]
+    rare: int
+    eras: tuple[int, int]
     plot: int
 
 
-def _sizes() -> Sizes:
-    return Sizes(WALK, SORTED_WALK, marks.ERAS, marks.PLOT)
+def sizes(dialect: str) -> Sizes:
+    """Return the sizes for a database."""
+    return Sizes(WALK[dialect], SORTED_WALK, RARE, marks.ERAS, marks.PLOT)
 
 
 @dataclass(frozen=True)
@@ -35,13 +40,13 @@ class Shape:
     """
 
     dialect: str
+    sizes: Sizes
     sort: str
     marks: int = 0
     words: int = 0
     days: bool = False
     kind: bool = False
     after: bool = False
-    sizes: Sizes = field(default_factory=_sizes)
 
     @property
     def narrowed(self) -> bool:

@@ -17,7 +17,8 @@ LONGEST_SEARCH = 200
 _SIGNS = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _WORD = re.compile(rf"[^\W_{_SIGNS}]+|[^\s\U000f0000-\U0010ffff]")
 _SHORTEST_PART = 3
-_MOST_TERMS = 24
+_SHORT = 6
+_MOST_TERMS = 12
 
 
 def fold(text: str) -> str:
@@ -59,7 +60,7 @@ class Typed:
         One phrase would find no more, but FTS5 looks for the first place of a phrase from the end of the library on,
         in whatever window.
         """
-        return ['"' + term.replace('"', '""') + '"' for term in dict.fromkeys(trigrams(self.text))][:_MOST_TERMS]
+        return ['"' + term.replace('"', '""') + '"' for term in dict.fromkeys(_covering(self.text))][:_MOST_TERMS]
 
     @property
     def lexemes(self) -> list[str]:
@@ -67,10 +68,21 @@ class Typed:
         if len(self.words) == 1 and len(self.words[0]) < _SHORTEST_PART:
             return [quoted(start_term(self.words[0]))]
         first, *others = self.words
-        found = [*trigrams(first)]
+        found = _telling(first)
         for word in others:
-            found += [start_term(word[:2]), *trigrams(word)]
+            found += [start_term(word[:2]), *_telling(word)]
         return [quoted(term) for term in dict.fromkeys(found)][:_MOST_TERMS]
+
+
+def _covering(word: str) -> list[str]:
+    """Return trigrams that together hold all letters of `word`: each has its price, and neighbours find the same."""
+    found = list(trigrams(word))
+    return found[:-1:3] + found[-1:]
+
+
+def _telling(word: str) -> list[str]:
+    """Return the trigrams by which PostgreSQL looks: it reads the rarest list whole, which a short word may miss."""
+    return _covering(word) if len(word) > _SHORT else list(trigrams(word))
 
 
 def typed(q: str) -> tuple[Typed, ...]:

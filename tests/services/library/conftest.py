@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import Connection, Row
 
 from imagegen.extensions import db
 from imagegen.models import Image, ImageIndex, organisation_scope, system_scope, unit_of_work
@@ -78,9 +79,25 @@ def the_index_is_true(app: Flask) -> Iterator[None]:
         expected = indexing.entries(connection, ids)
         if connection.dialect.name == "sqlite":
             connection.exec_driver_sql("PRAGMA query_only = OFF")
-            connection.exec_driver_sql(
-                "INSERT INTO image_index_fts (image_index_fts, rank) VALUES ('integrity-check', 1)"
-            )
+            connection.exec_driver_sql("INSERT INTO image_index_fts (image_index_fts) VALUES ('integrity-check')")
+            assert _instances(connection, "main", "image_index_fts") == _made_anew(connection)
     for each in expected:
         del each["terms"]
-    assert held == expected
+    assert held == expected[::-1]
+
+
+def _made_anew(connection: Connection) -> list[Row[Any]]:
+    connection.exec_driver_sql(
+        "CREATE VIRTUAL TABLE temp.anew USING fts5(words, terms, content='', tokenize='trigram', columnsize=0)"
+    )
+    connection.exec_driver_sql(
+        "INSERT INTO temp.anew (rowid, words, terms) SELECT -image_id, words, terms FROM image_index"
+    )
+    return _instances(connection, "temp", "anew")
+
+
+def _instances(connection: Connection, schema: str, table: str) -> list[Row[Any]]:
+    """Return each place of each term in an FTS5 table."""
+    name = f"temp.{table}_terms"
+    connection.exec_driver_sql(f"CREATE VIRTUAL TABLE {name} USING fts5vocab({schema}, {table}, instance)")
+    return list(connection.exec_driver_sql(f"SELECT term, doc, col, offset FROM {name} ORDER BY 1, 2, 3, 4").all())

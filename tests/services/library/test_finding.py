@@ -59,9 +59,10 @@ ORDERS: dict[str, Callable[[Image], Any]] = {
 @pytest.fixture(params=[1, 7, 2_000], ids=lambda walk: f"walk of {walk}")
 def pictures(request: pytest.FixtureRequest, ann: Member, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Image]]:
     """Sixty pictures among others, found after walking over few rows or over all; an era is eight ids or more."""
-    monkeypatch.setattr(shapes, "WALK", request.param)
+    monkeypatch.setattr(shapes, "WALK", dict.fromkeys(shapes.WALK, request.param))
     monkeypatch.setattr(shapes, "SORTED_WALK", request.param)
-    monkeypatch.setattr(marks, "ERAS", (3, 4, 5))
+    monkeypatch.setattr(shapes, "RARE", request.param)
+    monkeypatch.setattr(marks, "ERAS", (3, 5))
     monkeypatch.setattr(marks, "PLOT", 4)
     bob, rng, made = add_member("bob", "Two"), random.Random(7), []
     with system_scope(), unit_of_work() as uow:
@@ -125,7 +126,8 @@ def test_pages_together_are_what_fits_in_every_order(pictures: list[Image], wish
 @pytest.fixture(params=[0, 1_000], ids=["looked up", "walked over"])
 def reach(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is found by the inverted index alone, and by walking alone."""
-    monkeypatch.setattr(shapes, "WALK", request.param)
+    monkeypatch.setattr(shapes, "WALK", dict.fromkeys(shapes.WALK, request.param))
+    monkeypatch.setattr(shapes, "RARE", request.param)
 
 
 @pytest.mark.usefixtures("reach")

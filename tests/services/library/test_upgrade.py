@@ -27,7 +27,7 @@ def as_before(add: Add) -> list[str]:
 
 
 def test_the_index_is_brought_up_to_date(as_before: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shapes, "WALK", 1)
+    monkeypatch.setattr(shapes, "WALK", dict.fromkeys(shapes.WALK, 1))
     upgrade()
 
     db.session.remove()
