@@ -49,6 +49,9 @@ function closeDrawer() {
   shown?.focus({ preventScroll: true });
 }
 
+/* A menu says that it opens, so that what it offers is asked for: "toggle" says so of its closing too. */
+document.addEventListener("beforetoggle", ({ target, newState }) => newState === "open" && target.dispatchEvent(new Event("opened")), true);
+
 document.addEventListener("library:escape", () => drawer.firstElementChild && closeDrawer());
 
 document.addEventListener("library:changed", ({ detail }) => {
