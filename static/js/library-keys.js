@@ -38,6 +38,7 @@ export function begin() {
   document.addEventListener("keydown", pressed, true);
   document.addEventListener("focusin", ({ target }) => target.matches?.("#grid .tile__open") && rove(target));
   for (const name of ["htmx:after:swap", "library:revived"]) document.addEventListener(name, settle);
+  document.addEventListener("library:left", regain);
   settle();
 }
 
@@ -146,8 +147,16 @@ function settle() {
   if (!current?.isConnected) rove(linkOf(selection.tiles()[0]));
 }
 
-function rove(link) {
+/** Let `link` be the one stop of the Tab key. */
+export function rove(link) {
   if (current) current.tabIndex = -1;
   current = link ?? null;
   if (current) current.tabIndex = 0;
+}
+
+/* Whoever was in something that is gone goes on in the grid. */
+function regain() {
+  if (document.activeElement?.matches(":not(body)") && document.activeElement.checkVisibility()) return;
+  if (!current?.isConnected) rove(linkOf(selection.tiles()[0]));
+  current?.focus({ preventScroll: true });
 }

@@ -2,8 +2,12 @@
  * Which pictures are selected. The ticks are boxes of the form #bulk, so the browser sends them by itself; beyond that,
  * what is selected stays so when the grid shows something else, and "all that match" reaches what no page has loaded.
  */
+import { rove } from "./library-keys.js";
+
 const LONG_PRESS_MS = 450;
 const LARGEST_GROUP = 120;
+/* Where somebody is in the grid: by the focus, by what the drawer shows, by the stop of the Tab key. */
+const HERE = [".thumb:focus-within", ".thumb:has([aria-current])", ".thumb:has(.tile__open[tabindex='0'])"];
 
 const chosen = new Set();
 const excepted = new Set();
@@ -177,8 +181,14 @@ function show() {
   document.body.toggleAttribute("data-selecting", any());
   document.querySelector("[data-library]").toggleAttribute("data-selecting", any());
   bar.toggleAttribute("data-everything", all);
+  if (!any()) leave();
   bar.querySelector("[data-count]").textContent = any() ? pattern.replace("#", count).replace("  ", " ") + less : "";
   if (!all) delete bar.dataset.matching;
+}
+
+/* Something that may have held the focus is not to be seen any more. */
+function leave() {
+  document.dispatchEvent(new Event("library:left"));
 }
 
 /* What the form sends: all that is selected, in one field, however many there are. */
@@ -218,11 +228,11 @@ function changed({ verb, ids, to }) {
   for (const input of document.querySelectorAll(".bulk__menu input")) input.value = "";
 }
 
-/* Taken out, not thrown away: an undo puts each back where it stood. */
+/* Taken out, not thrown away: an undo puts each back where it stood. What is next to them is where the keys go on. */
 function takeOut(ids) {
-  const focused = document.activeElement?.closest?.(".thumb");
-  let next = focused && ids.includes(focused.dataset.id) ? focused : null;
-  while (next && ids.includes(next.dataset.id)) next = beside(next, 1);
+  const at = HERE.map((where) => grid().querySelector(where)).find(Boolean);
+  const out = new Set(ids);
+  const next = at && out.has(at.dataset.id) ? (past(at, 1, out) ?? past(at, -1, out)) : null;
   for (const id of ids) {
     const tile = tileOf(id);
     if (!tile) continue;
@@ -230,7 +240,13 @@ function takeOut(ids) {
     tile.replaceWith(place);
     gone.set(id, { tile, place });
   }
-  (next?.querySelector(".tile__open") ?? null)?.focus({ preventScroll: true });
+  if (next) rove(next.querySelector(".tile__open"));
+}
+
+function past(tile, step, out) {
+  let found = tile;
+  while (found && out.has(found.dataset.id)) found = beside(found, step);
+  return found;
 }
 
 function putBack(ids) {
@@ -241,5 +257,7 @@ function putBack(ids) {
     else lost = true;
     gone.delete(id);
   }
+  const first = tileOf(ids[0])?.querySelector(".tile__open");
+  if (first) rove(first);
   if (lost) document.dispatchEvent(new Event("library:stale"));
 }

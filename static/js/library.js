@@ -7,6 +7,7 @@ import * as upload from "./upload.js";
 
 const drawer = document.getElementById("drawer");
 const search = document.getElementById("q");
+let taken = false; // a filter, by the chip that stood for it
 
 selection.begin();
 keys.begin();
@@ -16,6 +17,7 @@ upload.receive({ onStored: live.refresh });
 
 document.addEventListener("click", (event) => {
   if (event.target.closest?.("[data-close-drawer]")) closeDrawer();
+  if (event.target.closest?.(".filters--active a")) taken = true;
   const stack = event.target.closest?.("[data-stack][aria-expanded=true]");
   if (stack) collapse(event, stack);
   const keep = event.target.closest?.("#delete-dialog [data-close]");
@@ -49,6 +51,12 @@ function closeDrawer() {
   shown?.focus({ preventScroll: true });
 }
 
+/* What it shows is gone from the grid. */
+function leaveDrawer() {
+  closeDrawer();
+  document.dispatchEvent(new Event("library:left"));
+}
+
 /* A menu says that it opens, so that what it offers is asked for: "toggle" says so of its closing too. */
 document.addEventListener("beforetoggle", ({ target, newState }) => newState === "open" && target.dispatchEvent(new Event("opened")), true);
 
@@ -57,7 +65,7 @@ document.addEventListener("library:escape", () => drawer.firstElementChild && cl
 document.addEventListener("library:changed", ({ detail }) => {
   const shown = drawer.querySelector("[data-facts]")?.dataset.facts;
   if (!shown || detail.verb === "write" || !detail.ids.includes(shown)) return;
-  if (["trash", "restore", "delete"].includes(detail.verb)) closeDrawer();
+  if (["trash", "restore", "delete"].includes(detail.verb)) leaveDrawer();
   else htmx.ajax("GET", document.querySelector(`a[data-picture="${shown}"]`)?.href, { target: drawer, swap: "innerHTML" });
 });
 
@@ -69,6 +77,8 @@ document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
   search.defaultValue = search.value;
   document.getElementById("wish").reset();
   for (const quick of document.querySelectorAll("[data-mirrors]")) quick.value = mirrored(quick).value;
+  if (taken) document.querySelector("[popovertarget=wish]").focus();
+  taken = false;
   if (scrollY > 0) scrollTo({ top: 0 });
 });
 
