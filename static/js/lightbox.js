@@ -20,7 +20,7 @@ const ACTS = {
   star: star,
   download: () => act("download").click(),
   again: () => act("again").click(),
-  copy: () => copy(links[at].dataset.prompt),
+  copy: () => links[at].dataset.prompt && copy(links[at].dataset.prompt),
   facts: toggleFacts,
 };
 const KEYS = { ArrowLeft: "previous", ArrowRight: "next", " ": "zoom", s: "star", d: "download", v: "again", c: "copy", i: "facts" };
@@ -97,7 +97,9 @@ function show(index) {
   full.onload = () => links[at]?.dataset === dataset && (large.src = full.src);
   full.src = dataset.large;
   part("count").textContent = links.length > 1 ? `${at + 1} / ${links.length}` : "";
-  part("prompt").textContent = [dataset.prompt, dataset.caption].filter(Boolean).join(" · ");
+  const words = new Set([dataset.prompt || large.alt, dataset.caption]);
+  part("prompt").textContent = [...words].filter(Boolean).join(" · ");
+  act("copy").hidden = !dataset.prompt;
   act("download").href = dataset.download;
   act("again").href = dataset.again;
   act("star").ariaPressed = document.getElementById(`star-${dataset.picture}`)?.ariaPressed ?? "false";

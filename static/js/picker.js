@@ -12,9 +12,11 @@ let endUploads = () => {};
 export async function open(button) {
   opener = button;
   dialog ??= make();
+  const lines = dialog.querySelectorAll("[data-lines] > *");
   await htmx.ajax("GET", button.dataset.pickUrl, { source: button, target: dialog, swap: "innerHTML" });
   if (dialog.open) return;
   dialog.showModal();
+  upload.goOn(lines);
   endUploads = upload.receive({ onStored: choose, show: () => show("upload") });
 }
 

@@ -11,6 +11,7 @@ const busy = new Set();
 const receivers = [];
 let done = 0;
 let all = 0;
+let turnedDown = 0;
 
 const tray = () => document.querySelector("dialog[open] [data-tray]") ?? document.querySelector("[data-tray]");
 const token = () => JSON.parse(document.body.getAttribute("hx-headers:inherited") ?? "{}")["X-CSRFToken"] ?? "";
@@ -36,6 +37,16 @@ let bind = () => {
   addEventListener("beforeunload", (event) => (waiting.length || busy.size) && event.preventDefault());
 };
 
+/**
+ * Go on in a tray that was drawn anew: with the `lines` of the one before while something is on its way, else from the
+ * beginning.
+ */
+export function goOn(lines) {
+  if (!busy.size && !waiting.length) return (done = all = turnedDown = 0);
+  tray().querySelector("[data-lines]").append(...lines);
+  return title();
+}
+
 function picked(input) {
   accept(input.files);
   input.value = "";
@@ -48,6 +59,7 @@ function accept(files) {
     const line = document.querySelector("template[data-line]").content.firstElementChild.cloneNode(true);
     const entry = { file, line, onStored, request: null };
     line.querySelector("[data-name]").textContent = file.name;
+    line.querySelector("[data-name]").title = file.name;
     line.querySelector("[data-cancel]").addEventListener("click", () => cancel(entry));
     line.querySelector("[data-again]").addEventListener("click", () => again(entry));
     tray().querySelector("[data-lines]").append(line);
@@ -55,7 +67,6 @@ function accept(files) {
     all += 1;
     show(entry, "waiting");
   }
-  tray().hidden = false;
   next();
 }
 
@@ -107,10 +118,13 @@ function answered(entry, request) {
   const tile = answer.querySelector("[data-uploaded]");
   if (!tile) return refused(entry, request, answer);
   const open = entry.line.querySelector("[data-open]");
-  const picture = tile.querySelector("img[srcset]");
-  open.href = tile.querySelector(".tile__open").getAttribute("href");
+  // All that lets it open large over the page: who leaves the page ends what is still on its way.
+  for (const { name, value } of tile.querySelector(".tile__open").attributes) {
+    if (name === "href" || name.startsWith("data-")) open.setAttribute(name, value);
+  }
   open.hidden = false;
-  entry.line.querySelector("img").src = picture.getAttribute("src");
+  const drawn = tile.querySelector("img[srcset]");
+  for (const name of ["src", "srcset"]) entry.line.querySelector("img").setAttribute(name, drawn.getAttribute(name));
   done += 1;
   end(entry, tile.hasAttribute("data-earlier") ? "known" : "added");
   entry.onStored(tile.dataset.uploaded);
@@ -128,10 +142,17 @@ function refused(entry, request, answer) {
 function end(entry, state, sentence = "", mayRepeat = false) {
   busy.delete(entry);
   entry.request = null;
+  if (state === "refused") turnedDown += 1;
   show(entry, state, sentence);
-  entry.line.querySelector("[data-again]").hidden = !mayRepeat;
-  entry.line.querySelector("[data-cancel]").hidden = true;
+  offer(entry, { "data-again": mayRepeat, "data-cancel": false });
   next();
+}
+
+/* Show and hide buttons of a line; the focus stays in it. */
+function offer({ line }, buttons) {
+  const within = line.contains(document.activeElement);
+  for (const [name, on] of Object.entries(buttons)) line.querySelector(`button[${name}]`).hidden = !on;
+  if (within) line.querySelector(":is(a, button):not([hidden])")?.focus();
 }
 
 function cancel(entry) {
@@ -141,8 +162,8 @@ function cancel(entry) {
 }
 
 function again(entry) {
-  entry.line.querySelector("[data-again]").hidden = true;
-  entry.line.querySelector("[data-cancel]").hidden = false;
+  if (entry.line.dataset.state === "refused") turnedDown -= 1;
+  offer(entry, { "data-again": false, "data-cancel": true });
   entry.line.querySelector("progress").value = 0;
   waiting.push(entry);
   show(entry, "waiting");
@@ -159,13 +180,17 @@ function show({ line, file }, state, sentence = "") {
 }
 
 function title() {
+  tray().hidden = !all;
   const heading = tray().querySelector("[data-tray-title]");
-  heading.textContent = heading.dataset.words.replace("##", all).replace("#", done);
+  const words = turnedDown ? heading.dataset.wordsRefused.replace("###", turnedDown) : heading.dataset.words;
+  heading.textContent = words.replace("##", all).replace("#", done);
   tray().querySelector("[data-tray-close]").hidden = busy.size > 0 || waiting.length > 0;
 }
 
 function close() {
   tray().hidden = true;
   tray().querySelector("[data-lines]").replaceChildren();
-  done = all = 0;
+  done = all = turnedDown = 0;
+  const picker = document.querySelector("dialog[open] [data-upload]") ?? document.querySelector("[data-upload]");
+  picker?.focus({ preventScroll: true });
 }
