@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import BadHost, HTTPException, SecurityError
 
-from imagegen.core.errors import ADVICE, StudioError
+from imagegen.core.errors import ADVICE, ErrorKind, StudioError
 from imagegen.core.ids import new_id
 from imagegen.core.text import N_
 from imagegen.extensions import db
@@ -114,8 +114,15 @@ def _studio_error(error: StudioError) -> ResponseReturnValue:
     if error.status == 401 and is_api():
         headers["WWW-Authenticate"] = 'Bearer realm="Imagegen Studio"'
     errors = [{"field": error.field, "message": said(error.message)}] if error.field else None
-    advice = said(ADVICE[error.kind] if error.advice is None else error.advice) or None
+    advice = said(_advice(error)) or None
     return answer(error.status, error.message, headers=headers, kind=error.kind, advice=advice, errors=errors)
+
+
+def _advice(error: StudioError) -> str:
+    if error.advice is not None:
+        return error.advice
+    # Whoever has sent a form has not written a request: the sentence itself says what to write instead.
+    return "" if error.kind is ErrorKind.BAD_REQUEST and not is_api() else ADVICE[error.kind]
 
 
 def _csrf_error(_error: CSRFError) -> ResponseReturnValue:

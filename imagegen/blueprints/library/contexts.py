@@ -7,7 +7,7 @@ from datetime import date, datetime
 from itertools import groupby
 from typing import Any
 
-from flask_babel import format_date, format_decimal, gettext, ngettext, to_user_timezone
+from flask_babel import format_date, format_decimal, gettext, ngettext, pgettext, to_user_timezone
 from sqlalchemy import select
 
 from imagegen.blueprints.library import forms
@@ -248,20 +248,25 @@ def _facts(row: Image, origin: library.Origin) -> list[Context]:
     quality = words.quality(shot.request.get("quality") or "") if shot else ""
     model = job.model_label if job and job.model == row.model else _model(row)
     size = f"{row.width} \N{MULTIPLICATION SIGN} {row.height}"
-    megabytes = gettext("%(size)s MB", size=format_decimal(round(row.file_size / 1_000_000, 1)))
     found = [
         (gettext("Made with"), ", ".join(filter(None, (model, quality)))),
         (gettext("Cost, time"), " · ".join(filter(None, (cost, took)))),
-        (gettext("Size"), f"{size} · {row.mime_type.removeprefix('image/').upper()} · {megabytes}"),
+        (gettext("Size"), f"{size} · {row.mime_type.removeprefix('image/').upper()} · {_bytes(row.file_size)}"),
         (gettext("File"), row.original_filename or row.filename),
         (gettext("Style"), words.style(row.style or "")),
         (gettext("Seed"), str(row.seed) if row.seed is not None else ""),
         (gettext("By"), origin.person),
         (gettext("Came"), contexts.ago(row.created_at)),
-        (gettext("Used"), _used(row)),
+        (pgettext("of a picture", "Used"), _used(row)),
         (gettext("Marked"), gettext("AI-made, IPTC") if row.kind == "ai_generated" else ""),
     ]
     return [{"label": label, "value": value} for label, value in found if value]
+
+
+def _bytes(size: int) -> str:
+    if size < 1_000_000:
+        return gettext("%(size)s kB", size=format_decimal(max(size // 1000, 1)))
+    return gettext("%(size)s MB", size=format_decimal(round(size / 1_000_000, 1)))
 
 
 def _model(row: Image) -> str:

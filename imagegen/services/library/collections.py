@@ -159,5 +159,5 @@ def _named(uow: UnitOfWork, name: str, *, but: int | None = None) -> tuple[str, 
         raise _no_name()
     taken = select(Collection.id).where(Collection.key == key)
     if uow.scalar(taken if but is None else taken.where(Collection.id != but)) is not None:
-        raise Conflict(N_("There is a collection of that name already."), field="name")
+        raise Conflict(N_("There is a collection of that name already. Choose another name."), field="name")
     return spelt, key

@@ -62,5 +62,5 @@ def _named(uow: UnitOfWork, user_id: int, name: str, *, but: int | None = None) 
         raise StudioError(N_("Give it a name of up to {most} characters.").format(most=LONGEST), field="name")
     taken = select(SavedSearch.id).where(SavedSearch.user_id == user_id, SavedSearch.name == spelt)
     if uow.scalar(taken if but is None else taken.where(SavedSearch.id != but)) is not None:
-        raise Conflict(N_("You have a search of that name already."), field="name")
+        raise Conflict(N_("You have a search of that name already. Choose another name."), field="name")
     return spelt

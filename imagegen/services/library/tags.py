@@ -94,7 +94,7 @@ def rename(uow: UnitOfWork, *, public_id: str, name: str) -> Tag:
         raise StudioError(N_("Write a tag."), field="name")
     ((key, spelt),) = _checked([name])
     if uow.scalar(select(Tag.id).where(Tag.key == key, Tag.id != tag.id)) is not None:
-        raise Conflict(N_("There is a tag of that name already."), field="name")
+        raise Conflict(N_("There is a tag of that name already. Choose another name."), field="name")
     same = tag.key == key
     tag.name, tag.key = spelt, key
     if not same:
