@@ -2,6 +2,8 @@
  * Uploads: picked, dropped anywhere, or pasted; a line for each with a bar, three at a time. Each file is a request of
  * its own, so that one that is refused or breaks off holds up no other.
  */
+import { filesOf } from "./dropped.js";
+
 const AT_ONCE = 3;
 const AGAIN_FROM = 429;
 const SIGNED_OUT = 401;
@@ -12,6 +14,7 @@ const receivers = [];
 let done = 0;
 let all = 0;
 let turnedDown = 0;
+let own = false; // what is dragged comes from the page itself
 
 const tray = () => document.querySelector("dialog[open] [data-tray]") ?? document.querySelector("[data-tray]");
 const token = () => JSON.parse(document.body.getAttribute("hx-headers:inherited") ?? "{}")["X-CSRFToken"] ?? "";
@@ -34,6 +37,7 @@ let bind = () => {
   document.addEventListener("click", ({ target }) => target.closest?.("[data-tray-close]") && close());
   document.addEventListener("paste", pasted);
   for (const name of ["dragover", "dragleave", "drop"]) document.addEventListener(name, dragged);
+  for (const name of ["pointerdown", "dragstart", "dragend"]) document.addEventListener(name, () => (own = name === "dragstart"));
   addEventListener("beforeunload", (event) => (waiting.length || busy.size) && event.preventDefault());
 };
 
@@ -78,14 +82,14 @@ function pasted(event) {
   accept(files);
 }
 
-function dragged(event) {
-  if (!event.dataTransfer?.types.includes("Files") || !receivers.length) return;
+async function dragged(event) {
+  if (own || !event.dataTransfer?.types.includes("Files") || !receivers.length) return;
   event.preventDefault();
   if (event.type === "dragover") receivers.at(-1).show();
   const sheet = document.querySelector("dialog[open] [data-drop]") ?? document.querySelector("[data-drop]");
   if (event.type === "dragover") sheet.hidden = false;
   else if (event.type === "drop" || !event.relatedTarget) sheet.hidden = true;
-  if (event.type === "drop") accept(event.dataTransfer.files);
+  if (event.type === "drop") accept(await filesOf(event.dataTransfer));
 }
 
 function next() {

@@ -1,0 +1,28 @@
+/* What was dropped, as files: of folders the pictures in them, however deep. */
+const PICTURES = /\.(jpe?g|png|gif|webp|avif|hei[cf])$/i;
+
+/** Return the files of a drop; must be called while its event is handled. */
+export async function filesOf(transfer) {
+  const files = [...transfer.files];
+  const entries = [...transfer.items].filter(({ kind }) => kind === "file").map((item) => item.webkitGetAsEntry?.());
+  if (!entries.some((entry) => entry?.isDirectory)) return files;
+  const found = await Promise.all(entries.map((entry, at) => (entry?.isDirectory ? within(entry) : files[at])));
+  return found.flat();
+}
+
+async function within(folder) {
+  const entries = await all(folder.createReader());
+  const found = await Promise.all(entries.map((entry) => (entry.isDirectory ? within(entry) : file(entry))));
+  return found.flat();
+}
+
+/* A reader gives some entries at a time, and none at the end. */
+async function all(reader) {
+  const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+  return some.length ? [...some, ...(await all(reader))] : [];
+}
+
+async function file(entry) {
+  if (!PICTURES.test(entry.name)) return [];
+  return new Promise((resolve, reject) => entry.file(resolve, reject));
+}
