@@ -14,6 +14,7 @@ const excepted = new Set();
 const stars = new Map(); // id → what its star was set to
 const gone = new Map(); // id → the tile that was taken out, and the mark where it stood
 let all = false;
+let wish = ""; // which "all" it is: that of the address at the time
 let anchor = null;
 let pressed = 0;
 let held = false;
@@ -33,6 +34,7 @@ export function begin() {
   document.addEventListener("formdata", fill);
   document.addEventListener("library:changed", ({ detail }) => changed(detail));
   document.addEventListener("htmx:after:swap", drawn);
+  for (const name of ["push", "replace"]) document.addEventListener(`htmx:after:history:${name}`, turned);
   document.addEventListener("library:revived", ({ target }) => revived(target));
   document.addEventListener("keydown", sendByEnter);
   document.addEventListener("pointerdown", press);
@@ -76,6 +78,7 @@ function press(event) {
 
 /** Select one picture, or not any more. */
 export function toggle(id, on) {
+  if (!form()) return;
   if (all) (on ? excepted.delete(id) : excepted.add(id));
   else (on ? chosen.add(id) : chosen.delete(id));
   anchor = id;
@@ -84,6 +87,7 @@ export function toggle(id, on) {
 
 /** Select all from the last one that was touched to this. */
 export function range(id, on = true) {
+  if (!form()) return;
   const ids = tiles().map((tile) => tile.dataset.id);
   const from = ids.indexOf(anchor);
   const to = ids.indexOf(id);
@@ -111,9 +115,10 @@ export function clear() {
 /** Select whatever fits the search and filters, loaded or not. */
 export async function chooseAll() {
   all = true;
+  wish = location.search;
   excepted.clear();
   show();
-  const answer = await fetch(document.querySelector("[data-library]").dataset.count + location.search);
+  const answer = await fetch(document.querySelector("[data-library]").dataset.count + wish);
   if (answer.ok && all) form().dataset.matching = await answer.text();
   show();
 }
@@ -142,6 +147,7 @@ export function beside(tile, step) {
  * drawn so.
  */
 function drawn() {
+  turned();
   for (const group of document.querySelectorAll(".grid__group[data-continued]:not([data-settled])")) {
     const before = group.previousElementSibling?.querySelector(".grid__tiles");
     group.dataset.settled = "";
@@ -151,6 +157,11 @@ function drawn() {
   }
   form().dataset.place = grid()?.hasAttribute("data-trashed") ? "trash" : "library";
   if (any()) mark();
+}
+
+/* All that matched one search are not all that match the next. */
+function turned() {
+  if (all && location.search !== wish) clear();
 }
 
 /* What was out of sight has missed what happened meanwhile. */
@@ -199,7 +210,7 @@ function fill({ target, formData }) {
   if (!all) return formData.set("ids", [...chosen].join(","));
   formData.set("all", "1");
   formData.set("except", [...excepted].join(","));
-  for (const [name, value] of new URLSearchParams(location.search)) formData.set(name, value);
+  for (const [name, value] of new URLSearchParams(wish)) formData.set(name, value);
 }
 
 function sendByEnter(event) {
