@@ -12,7 +12,8 @@ from flask_babel import format_date, format_datetime, format_decimal, get_locale
 from imagegen.core.text import N_
 from imagegen.models.users import THEMES
 from imagegen.services import accounts
-from imagegen.web import budget_words, contexts
+from imagegen.services.rights import Right
+from imagegen.web import budget_words, contexts, readers
 from imagegen.web.language import said
 
 ROLE_NAMES: dict[str, str] = {
@@ -89,6 +90,10 @@ class _Shell:
     @cached_property
     def budget(self) -> dict[str, Any] | None:
         return budget_words.meter(organisation_id=g.identity.organisation.id, user_id=g.identity.user.id)
+
+    @cached_property
+    def may_organise(self) -> bool:
+        return readers.may(Right.ORGANISE)
 
     @cached_property
     def after(self) -> int:

@@ -13,7 +13,7 @@ selection.begin();
 keys.begin();
 far.begin();
 live.begin();
-upload.receive({ onStored: live.refresh });
+if (document.querySelector("[data-tray]")) upload.receive({ onStored: live.refresh });
 
 document.addEventListener("click", (event) => {
   if (event.target.closest?.("[data-close-drawer]")) closeDrawer();

@@ -102,7 +102,7 @@ function show(index) {
   act("copy").hidden = !dataset.prompt;
   act("download").href = dataset.download;
   act("again").href = dataset.again;
-  act("star").ariaPressed = document.getElementById(`star-${dataset.picture}`)?.ariaPressed ?? "false";
+  if (act("star")) act("star").ariaPressed = document.getElementById(`star-${dataset.picture}`)?.ariaPressed ?? "false";
   for (const [position, thumb] of [...part("filmstrip").children].entries()) {
     thumb.ariaCurrent = position === at ? "true" : null;
   }
@@ -123,6 +123,7 @@ function toggleZoom() {
 
 function star() {
   const button = act("star");
+  if (!button) return; // not for this person
   button.ariaPressed = String(button.ariaPressed !== "true");
   htmx.ajax("POST", links[at].dataset.star, { source: button, swap: "none" });
 }

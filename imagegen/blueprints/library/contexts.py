@@ -93,13 +93,17 @@ def tiles(rows: Iterable[Any]) -> list[Context]:
 
 
 def tile_words() -> Context:
-    """Return what all tiles say, made once for all of them: `mark` stands where each has its own words."""
+    """Return what all tiles say, made once for all of them: `mark` stands where each has its own words.
+
+    So is `may_change`: for who may not, there is nothing to tick and no star to give.
+    """
     mark = "\ue000"
     return {
         "mark": mark,
         "open": gettext("Open: %(words)s", words=mark),
         "select": gettext("Select: %(words)s", words=mark),
         "star": gettext("Star"),
+        "may_change": readers.may(Right.ORGANISE),
     }
 
 
