@@ -270,5 +270,6 @@ function putBack(ids) {
   }
   const first = tileOf(ids[0])?.querySelector(".tile__open");
   if (first) rove(first);
+  if (grid()?.contains(document.activeElement)) first?.focus({ preventScroll: true });
   if (lost) document.dispatchEvent(new Event("library:stale"));
 }

@@ -58,7 +58,9 @@ function leaveDrawer() {
 }
 
 /* A menu says that it opens, so that what it offers is asked for: "toggle" says so of its closing too. */
-document.addEventListener("beforetoggle", ({ target, newState }) => newState === "open" && target.dispatchEvent(new Event("opened")), true);
+document.addEventListener("beforetoggle", ({ target, newState }) => {
+  if (newState === "open") target.dispatchEvent(new Event("opened"));
+}, true);
 
 document.addEventListener("library:escape", () => drawer.firstElementChild && closeDrawer());
 

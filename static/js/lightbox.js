@@ -91,7 +91,7 @@ function show(index) {
   const quick = thumbnail(links[at]);
   large.width = dataset.width;
   large.height = dataset.height;
-  large.alt = quick.alt || dataset.prompt;
+  large.alt = quick.alt || dataset.prompt || dataset.name;
   large.src = quick.currentSrc || quick.src;
   const full = new Image();
   full.onload = () => links[at]?.dataset === dataset && (large.src = full.src);

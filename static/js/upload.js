@@ -128,6 +128,7 @@ function answered(entry, request) {
   }
   open.hidden = false;
   const drawn = tile.querySelector("img[srcset]");
+  open.dataset.name = drawn.alt;
   for (const name of ["src", "srcset"]) entry.line.querySelector("img").setAttribute(name, drawn.getAttribute(name));
   done += 1;
   end(entry, tile.hasAttribute("data-earlier") ? "known" : "added");

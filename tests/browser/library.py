@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import requests
 from PIL import Image as Pixels
 from playwright.sync_api import Locator, Page, expect
+
+from tests.running_studio import Studio, json_of
+
+# What a form that wants a picture has.
+_ADD_CHOOSER = """() => document.querySelector("main").insertAdjacentHTML("afterbegin",
+  '<button id="chooser" type="button" data-pick-image="#chosen" data-pick-url="/library/picker">Choose</button>'
+  + '<input id="chosen" aria-label="Chosen">')"""
 
 
 def tiles(page: Page) -> Locator:
     """Return the pictures of the grid, in order."""
     return page.locator("#grid .thumb")
+
+
+def openers(page: Page) -> Locator:
+    """Return the links of the pictures of the grid, which take the focus, in order."""
+    return page.locator("#grid .thumb .tile__open")
 
 
 def lines(page: Page, state: str) -> Locator:
@@ -28,3 +43,23 @@ def picture(folder: Path, name: str, colour: str | tuple[int, ...], size: tuple[
     path = folder / name
     Pixels.new("RGB", size, colour).save(path)
     return path
+
+
+def bring(studio: Studio, api: requests.Session, paths: Iterable[Path]) -> list[str]:
+    """Put pictures into the library by API and return their ids, in order."""
+
+    def put(path: Path) -> str:
+        with path.open("rb") as file:
+            return str(json_of(api.post(f"{studio.url}/api/v1/images/upload", files={"file": file}))["id"])
+
+    with ThreadPoolExecutor(max_workers=4) as several:
+        return list(several.map(put, paths))
+
+
+def open_chooser(page: Page) -> Locator:
+    """Add what a form that wants a picture has to a page, and return the dialog that opens from it."""
+    page.evaluate(_ADD_CHOOSER)
+    page.locator("#chooser").click()
+    dialog = page.get_by_role("dialog", name="Choose a picture")
+    expect(dialog).to_be_visible()
+    return dialog

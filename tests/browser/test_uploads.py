@@ -14,7 +14,7 @@ import requests
 from PIL import Image as Pixels
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.library import lines, picture, tiles
+from tests.browser.library import lines, open_chooser, picture, tiles
 from tests.browser.test_accessibility import SCHEMES, findings, still_page
 from tests.browser.windows import Scheme, Windows
 from tests.running_studio import Studio, json_of
@@ -31,10 +31,6 @@ PUT_ON_CLIPBOARD = """async (data) => {
   const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
   await navigator.clipboard.write([new ClipboardItem({"image/png": new Blob([bytes], {type: "image/png"})})]);
 }"""
-# What a form that wants a picture has.
-ADD_CHOOSER = """() => document.querySelector("main").insertAdjacentHTML("afterbegin",
-  '<button id="chooser" type="button" data-pick-image="#chosen" data-pick-url="/library/picker">Choose</button>'
-  + '<input id="chosen" aria-label="Chosen">')"""
 
 
 @pytest.fixture
@@ -126,6 +122,34 @@ def test_one_is_canceled_on_its_way_while_the_others_go_on_and_can_be_brought_ag
     assert names_of(studio, api, "canceled-on-its-way") == [large.name]
 
 
+def test_one_is_looked_at_while_the_others_are_on_their_way(library: Page, tmp_path: Path) -> None:
+    """Over the page and not instead of it: to leave the page would end them."""
+    large = noise(tmp_path, "on-its-way.png", (900, 700))
+    small = picture(tmp_path, "here.png", "khaki")
+    with slow_line(library):
+        library.locator("#upload").set_input_files([small, large])
+        lines(library, "added").get_by_role("link", name="Show it").click()
+        lightbox = library.get_by_role("dialog", name="Picture")
+        expect(lightbox).to_contain_text("here.png")
+        expect(lines(library, "sending")).to_contain_text("on-its-way.png")
+    library.keyboard.press("Escape")
+    expect(lightbox).to_be_hidden()
+    expect(library.locator("[data-tray-title]")).to_have_text("2 of 2 uploaded")
+
+
+def test_a_folder_that_is_dropped_brings_the_pictures_in_it(library: Page, tmp_path: Path) -> None:
+    inner = tmp_path / "holiday" / "second day"
+    inner.mkdir(parents=True)
+    picture(inner.parent, "beach.png", "wheat")
+    picture(inner, "pier.png", "tan")
+    (inner / "Thumbs.db").write_text("not meant by anybody")
+    drop(library, inner.parent, picture(tmp_path, "beside.png", "linen"))
+    expect(lines(library, "added")).to_have_count(3)
+    for name in ("beach.png", "pier.png", "beside.png"):
+        expect(lines(library, "added").filter(has_text=name)).to_have_count(1)
+    expect(library.locator("[data-tray-title]")).to_have_text("3 of 3 uploaded")
+
+
 def test_one_that_broke_off_says_so_and_is_brought_again_by_its_button(
     windows: Windows, library: Page, tmp_path: Path
 ) -> None:
@@ -135,8 +159,10 @@ def test_one_that_broke_off_says_so_and_is_brought_again_by_its_button(
     line = library.locator(".tray__line", has_text="tunnel.png")
     expect(line).to_contain_text("The line broke.")
     library.context.set_offline(False)
-    line.get_by_role("button", name="Again").click()
+    line.get_by_role("button", name="Again").focus()
+    library.keyboard.press("Enter")
     expect(line).to_contain_text("In the library")
+    expect(line.get_by_role("link", name="Show it")).to_be_focused()
     expect(library.locator("[data-tray-title]")).to_have_text("1 of 1 uploaded")
 
 
@@ -162,7 +188,7 @@ def test_many_at_once_each_to_its_own_end(windows: Windows, library: Page, tmp_p
         refused = lines(library, "refused").filter(has_text=name)
         expect(refused).to_contain_text(sentence)
         expect(refused.get_by_role("button", name="Again")).to_be_hidden()
-    expect(library.locator("[data-tray-title]")).to_have_text("12 of 15 uploaded")
+    expect(library.locator("[data-tray-title]")).to_have_text("12 of 15 uploaded, 3 not taken")
     for address in [link.get_attribute("href") for link in library.locator(".tray__line [data-open]:visible").all()]:
         expect(library.locator(f"#grid .thumb a[href='{address}']")).to_be_attached()
 
@@ -173,12 +199,13 @@ def test_what_is_brought_stands_in_the_grid_under_filters_that_it_fits(
 ) -> None:
     page = windows.open(address)
     colour = (20, 140, 140 + len(address))
+    page.evaluate("window.notLoadedAnew = true")
     page.locator("#upload").set_input_files([picture(tmp_path, f"lantern-{len(address)}.png", colour)])
     expect(lines(page, "added")).to_have_count(1)
     id_of = (page.locator(".tray__line [data-open]").get_attribute("href") or "").rpartition("/")[2]
     expect(tiles(page).first).to_have_attribute("data-id", id_of)
-    expect(tiles(page).first.locator(".thumb__picture")).to_have_js_property("complete", True)
-    assert page.url.endswith(address)
+    expect(tiles(page).first.locator(".thumb__picture")).not_to_have_js_property("naturalWidth", 0)
+    assert page.url.endswith(address) and page.evaluate("window.notLoadedAnew")
 
 
 def test_what_is_brought_and_does_not_fit_is_not_in_the_grid_but_one_click_away(
@@ -189,21 +216,19 @@ def test_what_is_brought_and_does_not_fit_is_not_in_the_grid_but_one_click_away(
         page.locator("#upload").set_input_files([picture(tmp_path, "elsewhere.png", "salmon")])
     expect(page.get_by_role("heading", name="Nothing found")).to_be_visible()
     page.get_by_role("link", name="Show it").click()
-    expect(page.locator(".facts")).to_contain_text("elsewhere.png")
+    expect(page.get_by_role("dialog", name="Picture")).to_contain_text("elsewhere.png")
 
 
 @pytest.fixture
 def chooser(windows: Windows) -> Page:
     """A page with a form that wants a picture, and the dialog for it open at its uploads."""
     page = windows.open("/generate")
-    open_chooser(page)
+    open_uploads(page)
     return page
 
 
-def open_chooser(page: Page) -> Locator:
-    page.evaluate(ADD_CHOOSER)
-    page.locator("#chooser").click()
-    dialog = page.get_by_role("dialog", name="Choose a picture")
+def open_uploads(page: Page) -> Locator:
+    dialog = open_chooser(page)
     dialog.get_by_role("button", name="Upload").click()
     return dialog
 
@@ -221,13 +246,23 @@ def test_what_is_brought_in_the_dialog_is_what_is_chosen(
     windows: Windows, tmp_path: Path, way: str, place: str
 ) -> None:
     page = windows.open(place)
-    dialog = open_chooser(page)
+    dialog = open_uploads(page)
     WAYS[way](page, picture(tmp_path, "chosen.png", (90, len(way) * 9, len(place) * 9)))
     expect(dialog.locator(".tray__line")).to_contain_text("n the library")
     dialog.get_by_role("button", name="Use this picture").click()
     expect(dialog).to_be_hidden()
     expect(page.locator("#chooser")).to_be_focused()
     expect(page.locator("#chosen")).to_have_value(re.compile("^[0-9a-f-]{36}$"))
+
+
+def test_the_dialog_counts_anew_when_it_is_opened_again(chooser: Page, tmp_path: Path) -> None:
+    title = chooser.locator("dialog [data-tray-title]")
+    for n in (1, 2):
+        chooser.locator("dialog [data-upload]").set_input_files([picture(tmp_path, f"{n}.png", (7, 77, 70 + n))])
+        expect(title).to_have_text("1 of 1 uploaded")
+        chooser.keyboard.press("Escape")
+        chooser.locator("#chooser").click()
+        chooser.locator("dialog").get_by_role("button", name="Upload").click()
 
 
 def test_once_the_dialog_is_closed_a_page_without_uploads_takes_nothing(chooser: Page, tmp_path: Path) -> None:
@@ -253,9 +288,7 @@ def test_axe_finds_nothing_in_what_uploads_and_chooses(scheme: Scheme, windows: 
     expect(page.locator(".tray__line [data-open]:visible")).to_have_count(1)
     found = findings(page)
     page.goto("/generate")
-    page.evaluate(ADD_CHOOSER)
-    page.locator("#chooser").click()
-    dialog = page.get_by_role("dialog", name="Choose a picture")
+    dialog = open_chooser(page)
     dialog.locator("[data-pick]").first.click()
     expect(dialog.get_by_role("button", name="Use this picture")).to_be_visible()
     found += findings(page)

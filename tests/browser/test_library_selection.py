@@ -1,0 +1,157 @@
+"""What is done to a selection in a real browser: where the keys go on, what menus offer, who may do it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from playwright.sync_api import Page, expect
+
+from tests.browser.library import bring, openers, picture, says, tiles
+from tests.browser.windows import PASSWORD, Windows, sign_in
+from tests.running_studio import Studio
+
+VIEWER = "viewer@example.org"
+
+
+@pytest.fixture(scope="module")
+def names(studio: Studio, api: requests.Session, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The names of some pictures, the newest first."""
+    folder = tmp_path_factory.mktemp("herd")
+    paths = [picture(folder, f"herd-{n}.png", (120, 40 * n, 200)) for n in range(5)]
+    for path in paths:
+        bring(studio, api, [path])
+    return [path.name for path in reversed(paths)]
+
+
+@pytest.fixture
+def library(windows: Windows, names: list[str]) -> Page:
+    page = windows.open("/library?q=herd", viewport={"width": 1440, "height": 900})
+    expect(tiles(page)).to_have_count(len(names))
+    return page
+
+
+def press(page: Page, *keys: str) -> None:
+    for key in keys:
+        page.keyboard.press(key)
+
+
+def press_on(page: Page, name: str) -> None:
+    """Press a button by the keyboard."""
+    page.get_by_role("button", name=name, exact=True).last.focus()
+    page.keyboard.press("Enter")
+
+
+def expect_at(page: Page, name: str) -> None:
+    """Expect the focus on this picture of the grid."""
+    expect(page.locator("#grid .tile__open:focus")).to_have_accessible_name(f"Open: {name}")
+
+
+def test_the_keys_go_on_beside_what_was_done(library: Page, names: list[str]) -> None:
+    openers(library).nth(2).focus()
+    press(library, "x")
+    press_on(library, "Clear the selection")
+    expect_at(library, names[2])
+    press(library, "x")
+    press_on(library, "Delete")
+    says(library, "1 picture is in the trash.")
+    expect_at(library, names[3])
+    press_on(library, "Undo")
+    says(library, "1 picture is back in the library.")
+    expect_at(library, names[2])
+    openers(library).last.focus()
+    press(library, "Delete")
+    expect_at(library, names[-2])
+    press(library, "Control+z")
+    expect_at(library, names[-1])
+
+
+def test_the_keys_go_on_beside_what_the_drawer_showed(library: Page, names: list[str]) -> None:
+    openers(library).nth(1).click()
+    library.locator("#drawer").get_by_role("button", name="Delete").focus()
+    press(library, "Enter")
+    expect_at(library, names[2])
+    press(library, "Control+z")
+    expect_at(library, names[1])
+
+
+def test_a_filter_that_is_taken_away_leaves_the_focus_at_the_filters(library: Page) -> None:
+    library.goto("/library?q=herd&orientation=landscape")
+    library.get_by_role("link", name="Remove: Landscape").focus()
+    press(library, "Enter")
+    expect(library.get_by_role("button", name="Filter")).to_be_focused()
+    assert "q=herd" in library.url
+
+
+def collect(page: Page) -> None:
+    openers(page).first.focus()
+    press(page, "x")
+    page.get_by_role("button", name="Collection", exact=True).click()
+
+
+def test_a_collection_that_was_just_made_is_offered_and_left_where_it_is_shown(library: Page) -> None:
+    collect(library)
+    library.get_by_label("A new collection").fill("Herds")
+    press(library, "Enter")
+    says(library, "1 picture is in “Herds” now.")
+    collect(library)
+    menu = library.locator("#bulk-collect")
+    expect(menu.get_by_role("button", name="Herds")).to_be_visible()
+    expect(menu.get_by_role("button", name="Take out of this collection")).to_have_count(0)
+    press(library, "Escape", "Escape")
+
+    library.get_by_role("button", name="Filter").click()
+    library.locator("#wish").get_by_label("Collection").select_option("Herds")
+    expect(tiles(library)).to_have_count(1)
+    press(library, "Escape")
+    collect(library)
+    menu.get_by_role("button", name="Take out of this collection").click()
+    says(library, "1 picture was taken out of “Herds”.")
+    expect(tiles(library)).to_have_count(0)
+
+
+def test_all_that_matched_one_search_is_not_all_that_matches_the_next(library: Page, names: list[str]) -> None:
+    openers(library).first.focus()
+    press(library, "Control+a")
+    expect(library.locator(".bulk__count")).to_have_text(f"All {len(names)} selected")
+    library.locator("#q").fill("png")
+    expect(library).to_have_url(re.compile(r"q=png\b"))
+    expect(library.locator(".bulk")).to_be_hidden()
+    expect(library.locator("#grid [name=ids]:checked")).to_have_count(0)
+
+
+@pytest.fixture(scope="module")
+def viewer(studio: Studio) -> str:
+    """The address of somebody who may only look."""
+    studio.flask(
+        *("users", "create", "--email", VIEWER, "--organisation", "My studio", "--role", "viewer"), typed=PASSWORD
+    )
+    return VIEWER
+
+
+@pytest.fixture
+def looked_at(windows: Windows, viewer: str, names: list[str]) -> Iterator[Page]:
+    page = windows.open("/sign-in", anonymous=True, viewport={"width": 1440, "height": 900})
+    sign_in(page, viewer)
+    page.goto("/library?q=herd")
+    yield page
+
+
+def test_who_may_only_look_is_offered_nothing_else_and_no_key_does_more(
+    looked_at: Page, names: list[str], tmp_path: Path
+) -> None:
+    page = looked_at
+    expect(tiles(page)).to_have_count(len(names))
+    for selector in ("#grid input", "#grid button", "#upload", ".bulk"):
+        expect(page.locator(selector)).to_have_count(0)
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.method))
+    openers(page).first.focus()
+    press(page, "x", "Space", "s", "t", "Delete", "Shift+ArrowRight", "ArrowRight", "Escape")
+    openers(page).nth(3).click(modifiers=["Shift"])
+    openers(page).nth(2).click()
+    expect(page.locator("#drawer .facts")).to_contain_text(names[2])
+    assert "POST" not in sent
