@@ -18,13 +18,19 @@ VIEWER = "viewer@example.org"
 
 
 @pytest.fixture(scope="module")
-def names(studio: Studio, api: requests.Session, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """The names of some pictures, the newest first."""
+def herd(studio: Studio, api: requests.Session, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Some pictures, one after the other: ids by names."""
     folder = tmp_path_factory.mktemp("herd")
     paths = [picture(folder, f"herd-{n}.png", (120, 40 * n, 200)) for n in range(5)]
-    for path in paths:
-        bring(studio, api, [path])
-    return [path.name for path in reversed(paths)]
+    return {path.name: bring(studio, api, [path])[0] for path in paths}
+
+
+@pytest.fixture
+def names(studio: Studio, api: requests.Session, herd: dict[str, str]) -> list[str]:
+    """Their names, the newest first; none of them is in the trash."""
+    for image_id in herd.values():
+        api.post(f"{studio.url}/api/v1/images/{image_id}/restore")
+    return list(reversed(herd))
 
 
 @pytest.fixture
