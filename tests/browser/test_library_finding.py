@@ -18,12 +18,14 @@ A_PAGE = 40
 
 @pytest.fixture(scope="module")
 def crowd(studio: Studio, api: requests.Session, tmp_path_factory: pytest.TempPathFactory) -> int:
-    """More tall pictures than a page shows, and some wide ones; returns how many are tall."""
+    """More tall pictures than a page shows, some wide ones, and some of another name; returns how many are tall."""
     folder = tmp_path_factory.mktemp("crowd")
     tall, wide = A_PAGE + 3, 3
-    paths = [picture(folder, f"crowd-{n:06}.png", (n, 90, 60), (400, 500)) for n in range(tall)]
-    paths += [picture(folder, f"crowd-{n:06}.png", (n - 900, 60, 90), (500, 400)) for n in range(900, 900 + wide)]
-    bring(studio, api, paths)
+    # The others are the oldest, so that a page that forgets what was looked for comes upon them.
+    others = [picture(folder, f"crowd-{n:06}.png", (n - 900, 60, 90), (500, 400)) for n in range(900, 900 + wide)]
+    others += [picture(folder, f"loner-{n}.png", (n, 30, 30), (400, 500)) for n in range(3)]
+    bring(studio, api, others)
+    bring(studio, api, [picture(folder, f"crowd-{n:06}.png", (n, 90, 60), (400, 500)) for n in range(tall)])
     return tall
 
 
