@@ -102,7 +102,8 @@ function show(index) {
   act("copy").hidden = !dataset.prompt;
   act("download").href = dataset.download;
   act("again").href = dataset.again;
-  if (act("star")) act("star").ariaPressed = document.getElementById(`star-${dataset.picture}`)?.ariaPressed ?? "false";
+  const star = act("star");
+  if (star) star.ariaPressed = document.getElementById(`star-${dataset.picture}`)?.ariaPressed ?? "false";
   for (const [position, thumb] of [...part("filmstrip").children].entries()) {
     thumb.ariaCurrent = position === at ? "true" : null;
   }

@@ -37,13 +37,15 @@ let bind = () => {
   document.addEventListener("click", ({ target }) => target.closest?.("[data-tray-close]") && close());
   document.addEventListener("paste", pasted);
   for (const name of ["dragover", "dragleave", "drop"]) document.addEventListener(name, dragged);
-  for (const name of ["pointerdown", "dragstart", "dragend"]) document.addEventListener(name, () => (own = name === "dragstart"));
+  for (const name of ["pointerdown", "dragstart", "dragend"]) {
+    document.addEventListener(name, () => (own = name === "dragstart"));
+  }
   addEventListener("beforeunload", (event) => (waiting.length || busy.size) && event.preventDefault());
 };
 
 /**
- * Go on in a tray that was drawn anew: with the `lines` of the one before while something is on its way, else from the
- * beginning.
+ * Go on in a tray that was drawn anew: with the `lines` of the one before while something is on its way, else
+ * from the beginning.
  */
 export function goOn(lines) {
   if (!busy.size && !waiting.length) return (done = all = turnedDown = 0);
