@@ -73,8 +73,9 @@ def _begin_to_write(connection: Connection, driver: sqlite3.Connection, *, every
             try:
                 driver.execute("BEGIN IMMEDIATE")
                 return
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+            except sqlite3.Error as error:
+                busy = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+                if not busy or time.monotonic() > until:
                     break
             time.sleep(every)
         connection.exec_driver_sql("BEGIN IMMEDIATE")
