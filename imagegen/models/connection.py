@@ -12,11 +12,13 @@ from sqlalchemy.exc import DBAPIError
 WRITES = "studio_writes"
 """Execution option of connections that may write; set by the unit of work and the migrations alone.
 
-It tells how many seconds apart SQLite is asked whether it is their turn, one of `EVERY`.
+Its value is one of the two that follow.
 """
-SOON, USUALLY = 0.0005, 0.002
+RETRY_SECONDS, URGENT_RETRY_SECONDS = 0.002, 0.0005
+"""How long after a look that found another writer SQLite is asked again; shorter where a call waits for it."""
+USUALLY = RETRY_SECONDS  # as the migrations know it
 PATIENCE = 10.0
-"""How many seconds somebody waits to write, and any statement for what it needs."""
+"""For how many seconds SQLite's lock is waited for."""
 _PATIENT = f"busy_timeout={round(1000 * PATIENCE)}"
 
 
@@ -47,7 +49,7 @@ def _prepare_postgresql(connection: Any, record: Any) -> None:
 
 @event.listens_for(Engine, "begin")
 def _begin(connection: Connection) -> None:
-    writes = connection.get_execution_options().get(WRITES, False)
+    writes: float | None = connection.get_execution_options().get(WRITES)
     if connection.dialect.name == "sqlite":
         driver = cast(sqlite3.Connection, connection.connection.dbapi_connection)
         driver.execute(f"PRAGMA query_only={'OFF' if writes else 'ON'}")

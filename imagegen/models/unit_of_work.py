@@ -21,7 +21,7 @@ from sqlalchemy.sql.dml import ReturningInsert
 
 from imagegen.extensions import Model, db
 from imagegen.models.bare import table_of
-from imagegen.models.connection import SOON, USUALLY, WRITES
+from imagegen.models.connection import RETRY_SECONDS, URGENT_RETRY_SECONDS, WRITES
 from imagegen.models.scope import check_owner
 
 P = ParamSpec("P")
@@ -98,7 +98,7 @@ class UnitOfWork(Session):
     """A transaction that writes."""
 
     def __init__(self, engine: Engine, *, urgent: bool = False) -> None:
-        writer = engine.execution_options(**{WRITES: SOON if urgent else USUALLY})
+        writer = engine.execution_options(**{WRITES: URGENT_RETRY_SECONDS if urgent else RETRY_SECONDS})
         super().__init__(bind=writer, expire_on_commit=False)
         self._before_commit: list[Callable[[UnitOfWork], None]] = []
         self._after_commit: list[Callable[[], None]] = []

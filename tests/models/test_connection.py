@@ -50,7 +50,7 @@ def test_others_go_on_in_the_process_of_who_waits(other: sqlite3.Connection, mon
 
     monkeypatch.setattr(connection.time, "sleep", sleep)
     write()
-    assert slept == [connection.USUALLY] * 3
+    assert slept == [connection.RETRY_SECONDS] * 3
 
 
 @pytest.mark.parametrize("urgent", [True, False])
