@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from flask import Flask, url_for
@@ -35,3 +36,22 @@ def test_an_address_is_what_flask_makes_the_first_time_and_again(
     with app.test_request_context("/"):
         for _ in range(2):
             assert address(endpoint, **values) == url_for(endpoint, **values)
+
+
+def test_an_address_with_its_host_is_that_of_whoever_asks(app: Flask) -> None:
+    found = []
+    for host in ("one.example", "two.example"):
+        with app.test_request_context("/", headers={"Host": host}):
+            found += [
+                address("static", filename="css/base.css", _external=True),
+                address("library.detail", image_id=IMAGE, _external=True),
+            ]
+    assert [urlsplit(each).hostname for each in found] == ["one.example"] * 2 + ["two.example"] * 2
+
+
+def test_an_address_within_a_blueprint_is_that_of_the_page_that_is_asked_for(app: Flask) -> None:
+    found = []
+    for path in ("/jobs", "/library"):
+        with app.test_request_context(path):
+            found.append((address(".index"), url_for(".index")))
+    assert found == [("/jobs", "/jobs"), ("/library", "/library")]
