@@ -78,4 +78,4 @@ def _ngettext(context: EvalContext, one: str, many: str, number: int, /, **value
 
 def _fill(context: EvalContext, pattern: str, values: dict[str, Any]) -> str:
     text = Markup(pattern) if context.autoescape else pattern  # noqa: S704  # the catalogues are our own
-    return text % values if values or "%" in pattern else text
+    return text % values if "%" in pattern else text
