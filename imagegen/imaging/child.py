@@ -17,8 +17,6 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from imagegen.core.errors import StudioError
@@ -46,8 +44,6 @@ def serve(listener: socket.socket, lifeline: int, tasks_module: str) -> None:
     _limit(resource.RLIMIT_FSIZE, FILE_SIZE)
     _limit(resource.RLIMIT_AS, MEMORY)
     os.nice(NICENESS)
-    with suppress(OSError):  # of a session of its own, whose niceness towards others is said elsewhere
-        Path("/proc/self/autogroup").write_text(str(NICENESS))
     # Loaded by name and only here: the master must never hold a picture library or its threads.
     module = importlib.import_module(tasks_module)
     module.warm_up()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import logging
 import os
+import random
 import selectors
 import signal
 import socket
@@ -23,6 +24,8 @@ BACKLOG = 512
 _STABLE_AFTER = 1.0
 _LONGEST_PAUSE = 5.0
 _PR_SET_PDEATHSIG = 1
+_AUTOGROUP = Path("/proc/self/autogroup")
+_AUTOGROUP_TRIES = 10
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +58,7 @@ class Master:
             selector.register(woken, selectors.EVENT_READ)
             selector.register(sys.stdin.fileno(), selectors.EVENT_READ)
             try:
+                self._stand_back()
                 while not self._stopping:
                     self._fill()
                     for key, _ in selector.select(self._pause()):
@@ -68,6 +72,24 @@ class Master:
 
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
         self._stopping = True
+
+    def _stand_back(self) -> None:
+        """Let other sessions go before this one's children, where there is not enough for everybody.
+
+        Linux weighs sessions against each other, and heeds a process's own niceness only within its session.
+        """
+        for _ in range(_AUTOGROUP_TRIES):
+            if self._stopping:
+                return
+            try:
+                _AUTOGROUP.write_text(str(child.NICENESS))
+                return
+            except BlockingIOError:
+                # One such write in a tenth of a second is allowed to all who are not root, taken together.
+                time.sleep(random.uniform(0.1, 0.2))  # noqa: S311
+            except OSError:
+                return  # a kernel may have none of this, a container may not be allowed it
+        log.warning("imaging children will not stand back for other sessions: too many ask for that at once")
 
     def _pause(self) -> float | None:
         """Seconds until the next child is due, or None if none is missing."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
@@ -15,8 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from imagegen.imaging import errors, protocol
+from imagegen.imaging import child, errors, master, protocol
 from imagegen.imaging.client import PoolClient
+from imagegen.imaging.master import Master
 from imagegen.imaging.pool import PoolOwner, start_pool
 
 TASKS = "tests.imaging.unruly_tasks"
@@ -262,13 +264,13 @@ def test_the_pool_ends_when_its_owner_is_killed(folder: Path) -> None:
     )
     owner = subprocess.Popen([sys.executable, "-c", code, str(folder / "s")], stdout=subprocess.PIPE, text=True)
     assert owner.stdout is not None
-    master = int(owner.stdout.readline())
+    leader = int(owner.stdout.readline())
     PoolClient(folder / "s").run("whoami")
-    children = children_of(master)
+    children = children_of(leader)
     owner.kill()
     owner.wait()
     owner.stdout.close()
-    wait_until(lambda: not any(alive(pid) for pid in (master, *children)))
+    wait_until(lambda: not any(alive(pid) for pid in (leader, *children)))
     assert not (folder / "s").exists()
 
 
@@ -304,6 +306,51 @@ def test_the_master_holds_no_picture_library(folder: Path) -> None:
         assert process.stdin is not None
         process.stdin.close()
         process.wait()
+
+
+@pytest.mark.skipif(not os.access(master._AUTOGROUP, os.W_OK), reason="this kernel weighs no sessions")
+def test_its_children_stand_back_within_their_session_and_the_session_for_others(
+    unruly: PoolOwner, pool: PoolClient
+) -> None:
+    worker = pool.run("whoami")["pid"]
+    assert os.getpriority(os.PRIO_PROCESS, worker) == child.NICENESS
+    assert Path(f"/proc/{unruly.pid}/autogroup").read_text().split()[-2:] == ["nice", str(child.NICENESS)]
+
+
+class Autogroup:
+    """What the kernel answers who would stand back, one after the other."""
+
+    def __init__(self, *answers: OSError | None) -> None:
+        self.answers = list(answers)
+
+    def write_text(self, _niceness: str) -> None:
+        answer = self.answers.pop(0)
+        if answer is not None:
+            raise answer
+
+
+@pytest.mark.parametrize(
+    ("answers", "left"),
+    [
+        ([BlockingIOError(), BlockingIOError(), None, None], 1),  # pools that start together ask at once
+        ([FileNotFoundError(), None], 1),
+        ([PermissionError(), None], 1),
+        ([OSError(errno.EROFS, "read-only"), None], 1),
+        ([BlockingIOError()] * 12, 2),
+    ],
+)
+def test_a_pool_that_cannot_stand_back_yet_tries_again_and_one_that_never_can_goes_on(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, answers: list[OSError | None], left: int
+) -> None:
+    file, slept = Autogroup(*answers), []
+    monkeypatch.setattr(master, "_AUTOGROUP", file)
+    monkeypatch.setattr(master.time, "sleep", slept.append)
+    one = Master(folder / "s", 1, TASKS)
+    one._stand_back()
+    one._end()
+    assert len(file.answers) == left
+    assert len(slept) == sum(isinstance(answer, BlockingIOError) for answer in answers[: len(answers) - left])
+    assert all(seconds >= 0.1 for seconds in slept), "less than the kernel wants between two"
 
 
 def test_every_error_has_its_own_sentence() -> None:
