@@ -18,13 +18,15 @@ class CallsFirst:
     """Knows whether calls are about to begin, of those that one thread claims and others make."""
 
     def __init__(self) -> None:
+        self.work_waits = False
+        """Whether a look may find calls, as far as is known."""
         self._moves = threading.Condition()
         self._to_begin: set[int] = set()
         self._looking = False
 
     @contextmanager
     def looking(self) -> Iterator[None]:
-        """Say that calls are looked for as long as the block lasts."""
+        """Say that calls are looked for as long as the block lasts; its end lets pictures know `work_waits`."""
         self._looking = True
         try:
             yield
@@ -41,12 +43,18 @@ class CallsFirst:
     def begun(self, call: int) -> None:
         """Note that the call is out, or will never be; done twice it does no harm."""
         with self._moves:
-            self._to_begin.discard(call)
-            self._moves.notify_all()
+            if call in self._to_begin:
+                self._to_begin.remove(call)
+                if not self._to_begin:
+                    self._moves.notify_all()
 
     def wait(self, to_be_looked: Callable[[], bool]) -> None:
-        """Wait until no call is about to begin, none is looked for, and none is `to_be_looked` for; or for long."""
+        """Wait until no call is about to begin, nor may be found; or for `MOST_SECONDS`.
+
+        Where `work_waits`, one may be found as long as somebody looks, or is to look.
+        """
         with self._moves:
             self._moves.wait_for(
-                lambda: not (to_be_looked() or self._looking or self._to_begin), timeout=MOST_SECONDS
+                lambda: not (self._to_begin or (self.work_waits and (self._looking or to_be_looked()))),
+                timeout=MOST_SECONDS,
             )

@@ -65,7 +65,6 @@ class Crew:
         self._answered: set[int] = set()
         self._lock = threading.Lock()
         self._calls = CallsFirst()
-        self._work_waits = False
         self._stirred = threading.Event()
         self._stopping = threading.Event()
         self._heard_enough = threading.Event()
@@ -100,13 +99,15 @@ class Crew:
     def _keep_full(self, pool: ThreadPoolExecutor) -> None:
         until = time.monotonic() + LONGEST_RUN
         while not self._stopping.is_set() and time.monotonic() < until:
+            # Not the other way round: between the two a picture would see nobody who looks or is to look.
             with self._calls.looking():
                 self._stirred.clear()
                 wait = self._turn(pool)
             if wait is None:
                 break
             self._stirred.wait(wait)
-        self._work_waits = False
+        with self._calls.looking():
+            self._calls.work_waits = False
 
     def _turn(self, pool: ThreadPoolExecutor) -> float | None:
         """Fill the free slots; return how long to wait for more, in seconds, None if there is nothing to wait for."""
@@ -114,7 +115,7 @@ class Crew:
             orders = fleet.orders(self._worker)
             if orders.draining and not self._claims:
                 return None
-            self._work_waits = orders.waiting and not orders.draining
+            self._calls.work_waits = orders.waiting and not orders.draining
             if (orders.waiting or orders.fetching) and not orders.draining:
                 self._fill(pool, fetching=orders.fetching)
             if orders.waiting and (orders.draining or self._free() <= self._kept):
@@ -140,6 +141,9 @@ class Crew:
                 keep_one=bool(self._kept),
                 fetching=fetching,
             )
+            if not more and free - len(found) > self._kept:
+                # Paused, not yet due, or a provider is at its limit: nothing for a picture to stand back for.
+                self._calls.work_waits = False
             for claim in found:
                 with self._lock:
                     self._claims[claim.attempt_id] = claim
@@ -177,8 +181,7 @@ class Crew:
         with self._lock:
             self._answered.add(claim.attempt_id)
         self._stirred.set()
-        if self._work_waits:
-            self._calls.wait(self._stirred.is_set)
+        self._calls.wait(self._stirred.is_set)
 
     def _abandon(self, claim: Claim, message: str) -> None:
         try:

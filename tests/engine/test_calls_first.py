@@ -19,7 +19,9 @@ Waiting = Callable[[], "Future[None]"]
 def calls(monkeypatch: pytest.MonkeyPatch) -> CallsFirst:
     """Calls for which a picture would wait for a minute."""
     monkeypatch.setattr(calls_first, "MOST_SECONDS", 60)
-    return CallsFirst()
+    made = CallsFirst()
+    made.work_waits = True
+    return made
 
 
 @pytest.fixture
@@ -68,6 +70,26 @@ def test_a_look_that_has_been_asked_for_is_waited_for(calls: CallsFirst) -> None
         assert waits(waiting)
         with calls.looking():
             asked.clear()
+        waiting.result(timeout=20)
+
+
+def test_no_look_is_waited_for_where_nothing_may_be_found(calls: CallsFirst, picture: Waiting) -> None:
+    calls.work_waits = False
+    with calls.looking():
+        calls.wait(lambda: True)
+        calls.found(1)
+        waiting = picture()
+        assert waits(waiting)
+        calls.begun(1)
+        waiting.result(timeout=20)
+
+
+def test_who_waits_for_a_look_hears_that_there_will_be_none(calls: CallsFirst) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(calls.wait, lambda: True)
+        assert waits(waiting)
+        with calls.looking():
+            calls.work_waits = False
         waiting.result(timeout=20)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from imagegen.engine import attempts, calls_first, departures, dispatch, tasks
+from imagegen.engine import attempts, calls_first, control, departures, dispatch, fleet, tasks
 from imagegen.engine.claims import Claim
 from imagegen.engine.tasks import Crew
 from imagegen.extensions import db, in_app_context, runtime
@@ -144,6 +144,27 @@ def test_a_picture_waits_for_no_other_where_nothing_more_is_to_be_drawn(ann: Mem
         Crew(slots=3).work()
     assert diary == ["called"] * 3 + ["put away"] * 3
     assert time.monotonic() - began_at < 30
+
+
+def test_a_picture_waits_for_nothing_where_no_more_may_be_claimed(
+    ann: Member, diary: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is paused does wait; yet after a look that left a slot free nobody stands back for the next look."""
+    paused = submit(ann)
+    with organisation_scope(ann.organisation_id):
+        control.pause(paused.public_id)
+    look, looks = fleet.orders, itertools.count()
+
+    def orders(worker: str) -> fleet.Orders:
+        if next(looks) > 0:
+            eventually(lambda: diary.count("put away") == 3)
+        return look(worker)
+
+    monkeypatch.setattr(fleet, "orders", orders)
+    submit(ann, n=3)
+    with system_scope():
+        Crew(slots=4).work()
+    assert diary == ["called"] * 3 + ["put away"] * 3
 
 
 def test_a_task_that_finds_nothing_to_do_does_not_stay(ann: Member) -> None:
