@@ -52,7 +52,7 @@ def run(claim: Claim, on_answer: Callable[[], None] = _nothing, on_departure: Ca
     if prepared is None:
         return
     provider, request, accepted = prepared
-    if accepted is None and not departures.note(claim):
+    if accepted is None and not departures.mark_sent(claim):
         return
     on_departure()
     try:

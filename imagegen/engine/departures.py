@@ -1,7 +1,7 @@
-"""The note that a call may reach its provider from now on: written before the call, for all that leave together.
+"""The mark that a call may reach its provider from now on: set before the call, for all that leave together.
 
 Several answers come at once where several calls went out at once, and so do the next calls. Each waits until it is
-written down, and only one writes at a time: whoever gets the turn writes down all that wait by then.
+marked as sent, and only one writes at a time: whoever gets the turn marks all that wait by then.
 """
 
 from __future__ import annotations
@@ -21,61 +21,65 @@ from imagegen.models.states import AttemptStatus, ShotStatus
 
 
 @dataclass(eq=False)
-class _Leaving:
-    """A call that waits for its note."""
+class _Departure:
+    """Calls that leave together. Whoever is the first of them writes, the others wait until that is done."""
 
-    claim: Claim
-    written: threading.Event = field(default_factory=threading.Event)
-    may_leave: bool = False
+    claims: list[Claim] = field(default_factory=list)
+    may_leave: Sequence[Claim] = ()
     error: BaseException | None = None
+    written: threading.Event = field(default_factory=threading.Event)
 
 
 _lock = threading.Lock()
-_waiting: list[_Leaving] = []
+_next: _Departure | None = None
 
 
-def note(claim: Claim) -> bool:
+def mark_sent(claim: Claim) -> bool:
     """Write down that the call goes out; False if it must not: lost, or canceled."""
-    mine = _Leaving(claim)
+    global _next
     with _lock:
-        _waiting.append(mine)
-        first = len(_waiting) == 1
+        first = _next is None
+        departure = _next = _next or _Departure()
+        departure.claims.append(claim)
     if first:
-        _write_for_all()
-    mine.written.wait()
-    if mine.error is not None:
-        raise mine.error
-    return mine.may_leave
+        _write_down(departure)
+    else:
+        departure.written.wait()
+        if departure.error is not None:
+            # An exception of its own for each thread: as it is raised it is written to.
+            raise RuntimeError("the calls that leave together could not be marked as sent") from departure.error
+    return claim in departure.may_leave
 
 
-def _write_for_all() -> None:
-    together: list[_Leaving] = []
+def _write_down(departure: _Departure) -> None:
     try:
-        left = _when_it_is_our_turn(together)
-        for each in together:
-            each.may_leave = each.claim in left
+        departure.may_leave = _when_it_is_our_turn(departure)
     except BaseException as error:
         # Whatever it is: who waits would wait for ever.
-        for each in _gathered(together):
-            each.error = error
+        departure.error = error
+        raise
     finally:
-        for each in together:
-            each.written.set()
-
-
-def _gathered(together: list[_Leaving]) -> list[_Leaving]:
-    """Return who leaves together: those who wait now, or did when this was first asked."""
-    if not together:
-        with _lock:
-            together += _waiting
-            _waiting.clear()
-    return together
+        _let_go(departure)
 
 
 @writes_first
-def _when_it_is_our_turn(uow: UnitOfWork, together: list[_Leaving]) -> Sequence[Claim]:
+def _when_it_is_our_turn(uow: UnitOfWork, departure: _Departure) -> Sequence[Claim]:
     uow.connection()  # on SQLite nobody else writes from here on; who came while somebody did is taken along
-    return write(uow, [each.claim for each in _gathered(together)])
+    _close(departure)
+    return write(uow, departure.claims)
+
+
+def _close(departure: _Departure) -> None:
+    """Let whoever comes from now on leave with the next one."""
+    global _next
+    with _lock:
+        if _next is departure:
+            _next = None
+
+
+def _let_go(departure: _Departure) -> None:
+    _close(departure)
+    departure.written.set()
 
 
 # Built once, and past the ORM: that takes longer than they take, and every call runs them.
@@ -104,7 +108,7 @@ _SEND = (
 
 
 def write(uow: UnitOfWork, claims: Sequence[Claim]) -> Sequence[Claim]:
-    """Write down that these calls go out; return those that may. The others are given back."""
+    """Mark these calls as sent; return those that may go out. The others are given back."""
     connection = uow.connection()
     if connection.dialect.name != "sqlite":
         # The jobs' locks keep away whoever thinks that this process is dead, until it is written down.

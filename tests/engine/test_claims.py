@@ -185,7 +185,7 @@ def test_a_lease_that_ran_out_before_anything_was_sent_gives_the_shot_back(ann: 
 def test_a_lease_that_ran_out_after_the_call_was_sent_leaves_its_fate_open(ann: Member, openai: OpenAIServer) -> None:
     submit(ann, provider="openai")
     claim = take(seconds=-1)
-    assert departures.note(claim)
+    assert departures.mark_sent(claim)
 
     assert sweep()["expired"] == 1
 
@@ -200,7 +200,7 @@ def test_a_lease_that_ran_out_after_the_call_was_sent_leaves_its_fate_open(ann: 
 def test_a_drawing_of_our_own_is_simply_made_again_for_nobody_is_paid(ann: Member, work: Work) -> None:
     submit(ann, provider="local")
     claim = take(seconds=-1)
-    assert departures.note(claim)
+    assert departures.mark_sent(claim)
 
     sweep()
     work()
@@ -235,7 +235,7 @@ def test_being_stopped_politely_is_never_counted_as_a_loss(ann: Member) -> None:
 def test_a_stop_in_the_moment_of_sending_never_gives_back_what_was_sent(ann: Member) -> None:
     submit(ann, provider="openai")
     claim = take()
-    assert departures.note(claim)
+    assert departures.mark_sent(claim)
 
     attempts.abandon(claim, message=attempts.STOPPED)
 
@@ -287,7 +287,7 @@ def test_a_late_writer_changes_nothing(late: tuple[Claim, Claim]) -> None:
     old, new = late
     error = ProviderError("Late.", kind=ErrorKind.AUTH, outcome=Outcome.REJECTED)
 
-    assert not departures.note(old)
+    assert not departures.mark_sent(old)
     attempts.store(old, _answer())
     attempts.fail(old, error)
     attempts.abandon(old, message=attempts.LOST)
@@ -327,7 +327,7 @@ def test_the_answer_of_one_whose_lease_ran_out_counts_while_nobody_has_taken_ove
 def test_an_answer_that_comes_after_its_fate_was_called_unknown_is_taken_for_it_is_paid(ann: Member) -> None:
     submit(ann, provider="openai", size="1024x1024")
     claim = take(seconds=-1)
-    departures.note(claim)
+    departures.mark_sent(claim)
     sweep()
     assert db.session.scalars(select(Job.status)).one() == "failed"
 
@@ -343,7 +343,7 @@ def test_an_answer_that_comes_after_its_fate_was_called_unknown_is_taken_for_it_
 def test_a_failure_that_comes_after_its_fate_was_called_unknown_changes_nothing(ann: Member) -> None:
     submit(ann, provider="openai")
     claim = take(seconds=-1)
-    departures.note(claim)
+    departures.mark_sent(claim)
     sweep()
 
     attempts.fail(claim, ProviderError("Late.", kind=ErrorKind.UNAVAILABLE, outcome=Outcome.REJECTED, retryable=True))

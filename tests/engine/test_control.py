@@ -55,7 +55,7 @@ def sent_and_lost(person: Person) -> Shot:
     submit(person, n=1, provider="openai")
     claim = take()
     assert claim is not None
-    assert departures.note(claim)
+    assert departures.mark_sent(claim)
     attempts.abandon(claim, message=attempts.LOST)
     return db.session.scalars(select(Shot)).one()
 
@@ -74,7 +74,7 @@ def test_canceling_keeps_what_is_under_way_and_what_is_finished(ann: Person, wor
     job = submit(ann)
     claim = take()
     assert claim is not None
-    assert departures.note(claim)
+    assert departures.mark_sent(claim)
 
     control.cancel(job.public_id)
 

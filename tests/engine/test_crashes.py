@@ -109,7 +109,7 @@ def test_a_call_that_the_studio_itself_has_lost_says_nothing_against_its_provide
     submit(ann, provider="openai", quality="low")
     claim = claims.claim(owner="me", lease_seconds=60, lone_only=False)
     assert claim is not None
-    assert departures.note(claim)
+    assert departures.mark_sent(claim)
 
     attempts.abandon(claim, message=lost)
 

@@ -103,10 +103,10 @@ def diary(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Note in which order calls go out and pictures are put away, however busy the machine is."""
     monkeypatch.setattr(calls_first, "MOST_SECONDS", 60)
     found: list[str] = []
-    note, store = departures.note, attempts.store
+    mark_sent, store = departures.mark_sent, attempts.store
 
-    def noted(claim: Claim) -> bool:
-        left = note(claim)
+    def marked(claim: Claim) -> bool:
+        left = mark_sent(claim)
         found.append("called")
         return left
 
@@ -114,7 +114,7 @@ def diary(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         found.append("put away")
         store(claim, result)
 
-    monkeypatch.setattr(departures, "note", noted)
+    monkeypatch.setattr(departures, "mark_sent", marked)
     monkeypatch.setattr(attempts, "store", stored)
     return found
 

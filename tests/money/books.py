@@ -51,7 +51,7 @@ def take() -> Claim:
     """Claim the next shot, as if its call had been sent."""
     claim = claims.claim(owner="test", lease_seconds=60, lone_only=False)
     assert claim is not None
-    assert departures.note(claim)
+    assert departures.mark_sent(claim)
     return claim
 
 

@@ -71,7 +71,7 @@ class Books(RuleBasedStateMachine):
     def claim(self) -> None:
         """Begin the next call."""
         found = claims.claim(owner="test", lease_seconds=600, lone_only=False)
-        if found is not None and departures.note(found):
+        if found is not None and departures.mark_sent(found):
             self.claims.append(found)
 
     @precondition(lambda self: self.claims)

@@ -22,7 +22,7 @@ from typing import Any
 POINTS = {
     "K0 committed, not queued": ("imagegen.engine.dispatch", "send"),
     "K1 dequeued, not claimed": ("imagegen.engine.claims", "claim_some"),
-    "K2 claimed, not sent": ("imagegen.engine.departures", "note"),
+    "K2 claimed, not sent": ("imagegen.engine.departures", "mark_sent"),
     "K4 answered, not kept": ("imagegen.engine.attempts", "store"),
     "K5 temporary file written": ("imagegen.storage.local", "_make_young"),
     "K6 files kept, no row": ("imagegen.engine.attempts", "_deliver"),
