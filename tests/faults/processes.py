@@ -46,11 +46,15 @@ def _text(value: object) -> str:
 
 @dataclass(frozen=True)
 class Fault:
-    """What happens to the first process that comes to `point` (see `site/sitecustomize.py`) after so many calls."""
+    """What happens to the first process that comes to `point` (see `site/sitecustomize.py`) after so many calls.
+
+    With `together` so many calls to providers are marked as sent at once.
+    """
 
     point: str
     after: int = 0
     does: Literal["kill", "wait"] = "kill"
+    together: int = 0
 
     def environ(self, mark: Path) -> dict[str, str]:
         """Return the variables that make it happen; the process's id is then found in the file `mark`."""
@@ -60,7 +64,7 @@ class Fault:
             "FAULT_FILE": str(mark),
             "FAULT_AFTER": str(self.after),
             "FAULT_DOES": self.does,
-        }
+        } | ({"FAULT_TOGETHER": str(self.together)} if self.together else {})
 
 
 class Processes:

@@ -10,8 +10,10 @@ import pytest
 import requests
 from sqlalchemy import func, select
 
+from imagegen.engine import attempts
 from imagegen.extensions import db
-from imagegen.models import Image, Job, system_scope
+from imagegen.models import Attempt, Image, Job, system_scope
+from imagegen.models.states import AttemptStatus
 from tests.conftest import Person
 from tests.fakes.openai_server import OpenAIServer
 from tests.faults.conftest import PAID, Ask
@@ -84,6 +86,22 @@ def test_f03_killed_with_a_claim_and_before_the_call_a_task_leaves_a_picture_tha
     expect_settled("succeeded")
     expect_sound(openai)
     assert len(openai.requests) == 1
+
+
+def test_f03_killed_between_the_mark_and_the_calls_all_that_were_marked_together_are_unknown_and_none_is_made(
+    processes: Processes, ann: Member, openai: OpenAIServer
+) -> None:
+    processes.worker(Fault("K3 sent, not called", together=2))
+    processes.scheduler()
+    submit(ann, **PAID, n=3)
+    processes.wait_for_the_fault()
+
+    expect_settled("unknown", "unknown", "succeeded")
+    expect_sound(openai)
+    assert len(openai.requests) == 1
+    with system_scope():
+        lost = db.session.scalars(select(Attempt).where(Attempt.status == AttemptStatus.UNKNOWN)).all()
+        assert [call.error_message for call in lost] == [attempts.LOST] * 2
 
 
 def test_f04_killed_in_the_middle_of_a_call_nothing_is_sent_again_and_the_money_stays_aside(

@@ -3,7 +3,8 @@
 Python imports this at its start in every process that has this folder on its PYTHONPATH. FAULT_AT names a point of
 `POINTS`; the first process that is about to call that function leaves its id in the file FAULT_FILE and, by
 FAULT_DOES, is killed without a chance to tidy up, or its thread waits there until the file is gone. Whoever comes
-later passes. With FAULT_AFTER a process may call the function so many times before.
+later passes. With FAULT_AFTER a process may call the function so many times before. With FAULT_TOGETHER whoever
+marks calls as sent waits until they are so many, as long as it has not happened.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ POINTS = {
     "K0 committed, not queued": ("imagegen.engine.dispatch", "send"),
     "K1 dequeued, not claimed": ("imagegen.engine.claims", "claim_some"),
     "K2 claimed, not sent": ("imagegen.engine.departures", "mark_sent"),
+    "K3 sent, not called": ("imagegen.engine.departures", "_let_go"),
     "K4 answered, not kept": ("imagegen.engine.attempts", "store"),
     "K5 temporary file written": ("imagegen.storage.local", "_make_young"),
     "K6 files kept, no row": ("imagegen.engine.attempts", "_deliver"),
@@ -31,12 +33,16 @@ POINTS = {
 """Module and function; it happens just before the call."""
 
 
+Change = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
 class _Trap:
     """Finds modules as ever, and puts a deadly function into one of them."""
 
-    def __init__(self, module: str, function: str) -> None:
+    def __init__(self, module: str, function: str, change: Change) -> None:
         self._module = module
         self._function = function
+        self._change = change
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
         if name != self._module:
@@ -47,7 +53,7 @@ class _Trap:
 
         def exec_module(module: ModuleType) -> None:
             run(module)
-            setattr(module, self._function, _deadly(getattr(module, self._function)))
+            setattr(module, self._function, self._change(getattr(module, self._function)))
 
         spec.loader.exec_module = exec_module  # type: ignore[method-assign]
         return spec
@@ -76,14 +82,32 @@ def _deadly(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
+def _for_many(function: Callable[..., Any]) -> Callable[..., Any]:
+    together = int(os.environ["FAULT_TOGETHER"])
+
+    @functools.wraps(function)
+    def call(departure: Any) -> Any:
+        while len(departure.claims) < together and not os.path.exists(os.environ["FAULT_FILE"]):
+            time.sleep(0.01)
+        return function(departure)
+
+    return call
+
+
 def set_trap(point: str) -> None:
-    """Let it happen in this process, wherever somebody has the function by its name, if its module is here by now."""
-    module, function = POINTS[point]
+    """Let it happen in this process."""
+    _replace(*POINTS[point], _deadly)
+    if "FAULT_TOGETHER" in os.environ:
+        _replace("imagegen.engine.departures", "_when_it_is_our_turn", _for_many)
+
+
+def _replace(module: str, function: str, change: Change) -> None:
+    """Change a function wherever somebody has it by its name, if its module is here by now; else when it comes."""
     if module not in sys.modules:
-        sys.meta_path.insert(0, _Trap(module, function))
+        sys.meta_path.insert(0, _Trap(module, function, change))
         return
     harmless = getattr(sys.modules[module], function)
-    deadly = _deadly(harmless)
+    deadly = change(harmless)
     for each in list(sys.modules.values()):
         for name in [name for name, value in vars(each).items() if value is harmless]:
             setattr(each, name, deadly)
