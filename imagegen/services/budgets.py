@@ -125,13 +125,13 @@ def tightest(found: Sequence[Standing]) -> Standing | None:
     return max(found, key=lambda standing: standing.percent(), default=None)
 
 
-def verdict(*, organisation: Organisation, user_id: int, estimate: Micro | None) -> Verdict | None:
+def verdict(*, organisation_id: int, user_id: int, estimate: Micro | None) -> Verdict | None:
     """Return what the budgets say to something that may cost `estimate`; None if it is nothing to them."""
     if estimate == 0:
         return None
-    found = standings(organisation_id=organisation.id, user_id=user_id)
+    found = standings(organisation_id=organisation_id, user_id=user_id)
     for standing in found:
-        refusal = _refusal(standing, estimate, zone=organisation.time_zone)
+        refusal = _refusal(standing, estimate)
         if refusal is not None:
             return Verdict(standing, Step.FULL, refusal)
     if not found:
@@ -141,7 +141,7 @@ def verdict(*, organisation: Organisation, user_id: int, estimate: Micro | None)
     return Verdict(near, step, None) if step > Step.FINE else None
 
 
-def _refusal(standing: Standing, estimate: Micro | None, *, zone: str) -> BudgetExceeded | None:
+def _refusal(standing: Standing, estimate: Micro | None) -> BudgetExceeded | None:
     budget = standing.budget
     if not budget.hard:
         return None
@@ -149,7 +149,9 @@ def _refusal(standing: Standing, estimate: Micro | None, *, zone: str) -> Budget
         return price_unknown(budget, left=standing.left)
     if estimate <= standing.left:
         return None
-    return exceeded(budget, left=standing.left, needed=estimate, ends_at=standing.ends_at, zone=zone, now=now())
+    return exceeded(
+        budget, left=standing.left, needed=estimate, ends_at=standing.ends_at, zone=standing.zone, now=now()
+    )
 
 
 @writes

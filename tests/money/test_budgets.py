@@ -44,10 +44,6 @@ def amounts(period: BudgetPeriod | None = None) -> tuple[int, int, int]:
     return period.reserved_micro, period.spent_micro, period.over_micro
 
 
-def organisation(member: Member) -> Organisation:
-    return db.session.get_one(Organisation, member.organisation_id)
-
-
 @pytest.fixture(autouse=True)
 def books_are_right(app: Flask) -> object:
     yield
@@ -256,7 +252,7 @@ def test_a_budget_is_for_somebody_in_the_organisation(amy: Member) -> None:
 )
 def test_the_steps_come_at_75_90_and_100_percent(amy: Member, pictures: int, step: Step) -> None:
     budget(amy, 20 * EACH)
-    found = budgets.verdict(organisation=organisation(amy), user_id=amy.user_id, estimate=pictures * EACH)
+    found = budgets.verdict(organisation_id=amy.organisation_id, user_id=amy.user_id, estimate=pictures * EACH)
 
     assert (found.step if found else Step.FINE) == step
     assert found is None or found.refusal is None
@@ -266,7 +262,7 @@ def test_the_refusal_is_foretold_in_the_words_in_which_it_comes(amy: Member) -> 
     budget(amy, EACH)
     with pytest.raises(BudgetExceeded) as refused:
         ask(amy, n=2)
-    told = budgets.verdict(organisation=organisation(amy), user_id=amy.user_id, estimate=2 * EACH)
+    told = budgets.verdict(organisation_id=amy.organisation_id, user_id=amy.user_id, estimate=2 * EACH)
 
     assert told is not None
     assert told.refusal is not None

@@ -257,7 +257,7 @@ def estimate(form: MultiDict[str, str]) -> Context:
 def _of_budgets(plan: generation.Plan, wanted: GenerationRequest, form: MultiDict[str, str]) -> Context:
     """Return what the budgets say to it: nothing, a warning, or a refusal; near the end with a cheaper model."""
     who = identity()
-    verdict = budgets.verdict(organisation=who.organisation, user_id=who.user.id, estimate=plan.estimate)
+    verdict = budgets.verdict(organisation_id=who.organisation.id, user_id=who.user.id, estimate=plan.estimate)
     if verdict is None:
         return {}
     offer = cheaper.than(plan, wanted) if verdict.step >= Step.CHEAPER else None

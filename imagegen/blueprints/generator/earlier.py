@@ -40,7 +40,7 @@ def _offer(plan: Plan, wanted: GenerationRequest) -> Context | None:
     if not new:
         return {"have": have, "use": ngettext("use it (free)", "use them (free)", there), "new": 0}
     rest = plan.estimate_beside(found)
-    told = budgets.verdict(organisation=who.organisation, user_id=who.user.id, estimate=rest)
+    told = budgets.verdict(organisation_id=who.organisation.id, user_id=who.user.id, estimate=rest)
     if told is not None and told.refusal is not None:
         return None
     use = ngettext("use it", "use them", there)
