@@ -35,11 +35,9 @@ from imagegen.storage.errors import StorageError
 log = structlog.get_logger(__name__)
 
 
-def _nothing() -> None:
-    pass
-
-
-def run(claim: Claim, on_answer: Callable[[], None] = _nothing, on_departure: Callable[[], None] = _nothing) -> None:
+def run(
+    claim: Claim, on_departure: Callable[[], None] = lambda: None, on_answer: Callable[[], None] = lambda: None
+) -> None:
     """Make the call that `claim` allows, and write down how it ended. Never raises for what a provider does.
 
     `on_departure` is called when the call goes out, `on_answer` when the provider is done with it, before what it

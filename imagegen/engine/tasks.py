@@ -161,7 +161,7 @@ class Crew:
     def _run(self, claim: Claim) -> None:
         try:
             with system_scope():
-                attempts.run(claim, partial(self._on_answer, claim), partial(self._calls.begun, claim.attempt_id))
+                attempts.run(claim, partial(self._calls.begun, claim.attempt_id), partial(self._on_answer, claim))
         except Exception:
             self._abandon(claim, attempts.CRASHED)
             log.exception("slot.failed", shot=claim.shot_id)
