@@ -80,7 +80,7 @@ def pieces(events: Sequence[Event], *, user_id: int | None, page: Page = FEED, p
     """
     known = Parts() if parts is None else parts
     shown = [event for event in events if page.shows(event, user_id=user_id)]
-    own = [event for event in events if event.user_id == user_id and event.type not in _IN_THE_SHELL_AS_BEFORE]
+    own = [event for event in events if event.user_id == user_id and event.type not in _NO_CHANGE_IN_SHELL]
     whose = user_id if page.mine or page.view == View.FEED else None
     drawn = [known.once((page, whose), lambda: _DRAWN[page.view](shown, known))] if shown else []
     if page.of_everybody:
@@ -90,7 +90,7 @@ def pieces(events: Sequence[Event], *, user_id: int | None, page: Page = FEED, p
     return "\n".join(filter(None, drawn))
 
 
-_IN_THE_SHELL_AS_BEFORE = frozenset({"shot.running", "job.running", "job.moved", "job.paused", "job.resumed"})
+_NO_CHANGE_IN_SHELL = frozenset({"shot.running", "job.running", "job.moved", "job.paused", "job.resumed"})
 """What neither ends a picture nor a job nor costs anything: ring and meter stand as they stood."""
 
 

@@ -31,7 +31,7 @@ from imagegen.providers.local.encode import FORMATS, encode
 _SEEDS = 2**31
 _MAX_COLOURS = 6
 _cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-_easels = threading.BoundedSemaphore(max(1, _cores // 2))
+_drawing_slots = threading.BoundedSemaphore(max(1, _cores // 2))
 """At how many pictures a process draws at once: more get in each other's way, and none is done before all are.
 
 Of 24 that two workers of 16 slots drew on 4 cores the first was there after 0.9 s instead of 4.5, the last after 5.8
@@ -97,7 +97,7 @@ class LocalProvider(Provider):
             colours=_colours(request.hints.get("colours")),
             calm=_calm(request.hints.get("calm")),
         )
-        with _easels:
+        with _drawing_slots:
             pixels = picture(wish, request.width, request.height)
             data = encode(pixels, request.output_format)
         return ImagePayload(data=data, mime_type=MIME_TYPES[request.output_format], seed=seed)
