@@ -89,10 +89,8 @@ def key_for(organisation_id: int, provider: str) -> OpenedKey | None:
 @cache
 def _kept() -> Select[str, str]:
     # Built once: every call asks it.
-    return built_once(
-        select(ProviderKey.sealed, ProviderKey.digest).where(
-            ProviderKey.organisation_id == bindparam("place"), ProviderKey.provider == bindparam("one")
-        )
+    return select(ProviderKey.sealed, ProviderKey.digest).where(
+        ProviderKey.organisation_id == bindparam("place"), ProviderKey.provider == bindparam("one")
     )
 
 
@@ -139,7 +137,7 @@ def offered(organisation_id: int | None = None) -> ProviderRegistry:
 
 @cache
 def _keyed() -> Select[str]:
-    # Built once: every request for pictures asks it.
+    # Every request for pictures asks it.
     return built_once(select(ProviderKey.provider).where(ProviderKey.organisation_id == bindparam("place")))
 
 
