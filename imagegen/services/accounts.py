@@ -277,7 +277,7 @@ def memberships_of(*, user_id: int) -> list[Membership]:
     return list(db.session.scalars(_MEMBERSHIPS, {"person": user_id}))
 
 
-# Built once: every page asks it.
+# Every page asks it.
 _MEMBERSHIPS = built_once(
     select(Membership)
     .options(joinedload(Membership.organisation))

@@ -41,7 +41,7 @@ def _allowed(settings: Mapping[str, Any]) -> int | None:
 
 @cache
 def _terms() -> Select[dict[str, Any], str]:
-    # Built once: every job asks it.
+    # Every job asks it.
     return built_once(
         select(Organisation.settings, Organisation.time_zone).where(Organisation.id == bindparam("place"))
     )

@@ -106,7 +106,7 @@ def hold(
 
 @cache
 def _concerned() -> Select[Budget]:
-    # Built once: every job asks it.
+    # Every job asks it.
     whose = or_(Budget.user_id.is_(None), Budget.user_id == bindparam("person"))
     return built_once(select(Budget).where(Budget.organisation_id == bindparam("place"), whose).order_by(*ORDER))
 

@@ -101,7 +101,7 @@ def standings(*, organisation_id: int, user_id: int | None = None) -> list[Stand
 
 @cache
 def _standings(of_person: bool) -> Select[Budget, BudgetPeriod, str]:
-    # Built once: every page asks it, and every event of a person's own.
+    # Every page asks it, and every event of a person's own.
     present = and_(
         BudgetPeriod.budget_id == Budget.id,
         BudgetPeriod.starts_at <= bindparam("now"),

@@ -105,7 +105,7 @@ def _shots() -> Select[Shot, Image, Image]:
     )
 
 
-# Built once: every page and every event asks them.
+# Every page and every event asks them.
 
 
 @cache
@@ -204,7 +204,7 @@ def _next_in_line() -> Select[Shot]:
     return built_once(query.order_by(Shot.job_id, Shot.slot))
 
 
-# Built once: every page asks it.
+# Every page asks it.
 _DONE = Job.n_succeeded + Job.n_failed + Job.n_refused + Job.n_canceled + Job.n_unknown
 _PROGRESS = built_once(
     select(
