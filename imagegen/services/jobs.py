@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 
 from sqlalchemy import Select, bindparam, func, select, union_all
 from sqlalchemy.orm import aliased, selectinload
@@ -129,25 +129,32 @@ def first_pictures(job_ids: Sequence[int], *, each: int) -> dict[int, list[Image
     found: dict[int, list[Image]] = {job_id: [] for job_id in job_ids}
     if not job_ids:
         return found
-    jobs = {f"job_{number}": job_id for number, job_id in enumerate(job_ids)}
-    for shown in _views(_first_delivered(len(jobs)), each=each, **jobs):
+    for shown in _views(_first_delivered(each), which=list(job_ids)):
         if shown.image is not None:
             found[shown.shot.job_id].append(shown.image)
     return found
 
 
-@lru_cache(64)
-def _first_delivered(jobs: int) -> Select[Shot, Image, Image]:
-    delivered = [
-        select(Shot.id)
-        .where(Shot.job_id == bindparam(f"job_{number}"), Shot.newest, Shot.status == ShotStatus.SUCCEEDED)
-        .order_by(Shot.slot)
-        .limit(bindparam("each"))
-        .subquery()
-        for number in range(jobs)
-    ]
-    ids = union_all(*(select(one.c.id) for one in delivered)).subquery()
+@cache
+def _first_delivered(each: int) -> Select[Shot, Image, Image]:
+    # Place by place: a window would number all shots of jobs of hundreds, and planners think much of a LIMIT's rest.
+    ids = union_all(*(_delivered(place) for place in range(each))).subquery()
     return built_once(_shots().join(ids, ids.c.id == Shot.id).order_by(Shot.slot))
+
+
+def _delivered(place: int) -> Select[int]:
+    """Return the shot of each job that delivered its first picture, its second, and so on by `place`."""
+    one = aliased(Shot)
+    shot = (
+        select(one.id)
+        .where(one.job_id == Job.id, one.newest, one.status == ShotStatus.SUCCEEDED)
+        .order_by(one.slot)
+        .offset(place)
+        .limit(1)
+    )
+    # A job that has not so many is not looked through in vain.
+    have = Job.id.in_(bindparam("which", expanding=True)), Job.n_succeeded > place
+    return select(shot.scalar_subquery().label("id")).where(*have)
 
 
 def earlier(shots: Sequence[Shot]) -> dict[int, list[Shot]]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from imagegen.core.errors import NotFound
 from imagegen.engine import control, tasks
@@ -86,6 +88,31 @@ def test_the_first_pictures_of_jobs_are_those_of_their_first_slots(ann: Member) 
         assert [slots[image.id] for image in found[large]] == [0, 1]
         assert (len(found[small]), found[waiting]) == (1, [])
         assert jobs.first_pictures([], each=2) == {}
+
+
+@pytest.mark.databases("sqlite")  # PostgreSQL reads so few rows from one end to the other
+def test_the_first_pictures_of_many_jobs_are_one_query_that_walks_the_index(ann: Member) -> None:
+    few, many = [submit(ann, n=2).id for _ in range(2)], [submit(ann).id for _ in range(9)]
+    asked: list[tuple[str, Any]] = []
+
+    def note(_connection: object, _cursor: object, statement: str, parameters: Any, *_rest: object) -> None:
+        asked.append((statement, parameters))
+
+    with organisation_scope(ann.organisation_id):
+        db.session.rollback()
+        event.listen(db.engine, "before_cursor_execute", note)
+        try:
+            for each in (few, many):
+                jobs.first_pictures(each, each=4)
+        finally:
+            event.remove(db.engine, "before_cursor_execute", note)
+        found = [(statement, parameters) for statement, parameters in asked if statement.startswith("SELECT")]
+        assert len(found) == 2
+        for statement, parameters in found:
+            plan = db.session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            steps = [str(step[-1]) for step in plan]
+            assert any("ix_shots_job_id_slot" in step for step in steps)
+            assert not [step for step in steps if step.startswith(("SCAN shots", "SCAN jobs"))], steps
 
 
 def test_what_a_slot_was_before_is_told_with_its_calls(ann: Member) -> None:
