@@ -94,12 +94,17 @@ def _narrow(state: ORMExecuteState) -> None:
     if state.is_insert and _concerns_owned(state):
         # Criteria narrow no INSERT; rows that are added to the session are checked when they are written.
         raise ScopeMissing("an organisation's rows are added through the session")
-    once = _BUILT_ONCE in state.execution_options
-    narrowed = _narrowed if once else _narrowed.__wrapped__
-    state.statement = narrowed(state.statement, scope)
+    if _BUILT_ONCE in state.execution_options:
+        state.statement = _narrowed_once(state.statement, scope)
+    else:
+        state.statement = _narrowed(state.statement, scope)
 
 
-@lru_cache(2048)  # of 6 kB each
+@lru_cache(2048)  # of 2 to 8 kB each, few of up to 30
+def _narrowed_once(statement: Executable, organisation_id: int) -> Executable:
+    return _narrowed(statement, organisation_id)
+
+
 def _narrowed(statement: Executable, organisation_id: int) -> Executable:
     return statement.options(_only(organisation_id))
 
@@ -132,10 +137,11 @@ def _owned_tables() -> frozenset[FromClause]:
 
 
 def built_once(statement: Statement) -> Statement:
-    """Return a statement that lives as long as the process, so that what narrows it is kept with it.
+    """Mark a statement that lives as long as the process, so that it is kept as each organisation asks it.
 
-    Of a question that is asked in passing that would be lost, and what to look for in the cache of statements
-    worked out again: a third of what it takes to ask.
+    Otherwise what narrows it is lost each time, and what to look for in the cache of statements worked out again: a
+    third of what it takes to ask. Of no use in the system's scope, where nothing is narrowed. What is derived from it
+    in passing bears the mark too, and must not be executed: it would be kept in place of others.
     """
     marked: Statement = statement.execution_options(**{_BUILT_ONCE: True})
     return marked
