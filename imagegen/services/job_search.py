@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import cache
-from typing import Any
 
-from sqlalchemy import ColumnElement, Select, bindparam, func, select
+from sqlalchemy import BindParameter, ColumnElement, Select, bindparam, func, select
 
 from imagegen.core.text import one_line
 from imagegen.extensions import db
@@ -86,29 +85,32 @@ def search(wanted: Wanted, *, cursor: str | None = None, limit: int = PAGE) -> F
     """
     after = decode_cursor(cursor)
     if not wanted.narrowed:
-        return _found(
+        return _page(
             _newest(wanted.user_id is not None, after is not None), limit, person=wanted.user_id, after=after
         )
-    query = _those_of(wanted.user_id, after)
     if wanted.standing in _FEW:
-        return _page(_of_few(wanted.user_id, after).where(*_conditions(wanted)), limit)
+        return _page(_first(_of_few(wanted.user_id, after).where(*_conditions(wanted))), limit)
+    query = _those_of(wanted.user_id, after)
     window = query.with_only_columns(Job.id).order_by(Job.id.desc()).limit(WINDOW).subquery()
     oldest = select(func.min(window.c.id)).scalar_subquery()
-    found = _page(query.where(Job.id >= oldest, *_conditions(wanted)), limit)
+    found = _page(_first(query.where(Job.id >= oldest, *_conditions(wanted))), limit)
     if found.next_cursor is not None:
         return found
     last = db.session.scalar(query.with_only_columns(Job.id).order_by(Job.id.desc()).offset(WINDOW - 1).limit(1))
     return found if last is None else Found(found.items, encode_cursor(last), unseen=True)
 
 
-def _those_of(user_id: int | None, after: int | None) -> Select[Any]:
+Number = int | BindParameter[int]
+
+
+def _those_of(user_id: Number | None, after: Number | None) -> Select[Job]:
     query = select(Job)
     if user_id is not None:
         query = query.where(Job.user_id == user_id)
     return query if after is None else query.where(Job.id < after)
 
 
-def _of_few(user_id: int | None, after: int | None) -> Select[Any]:
+def _of_few(user_id: int | None, after: int | None) -> Select[Job]:
     """Return the unfinished jobs; `+ 0` keeps SQLite from going through all of a person's jobs in their order."""
     query = select(Job).where(unfinished())
     if user_id is not None:
@@ -118,19 +120,16 @@ def _of_few(user_id: int | None, after: int | None) -> Select[Any]:
 
 @cache
 def _newest(of_person: bool, after: bool) -> Select[Job]:
-    query = select(Job).order_by(Job.id.desc()).limit(bindparam("most"))
-    if of_person:
-        query = query.where(Job.user_id == bindparam("person"))
-    return built_once(query.where(Job.id < bindparam("after")) if after else query)
+    query = _those_of(bindparam("person") if of_person else None, bindparam("after") if after else None)
+    return built_once(_first(query))
 
 
-def _page(query: Select[Any], limit: int) -> Found:
-    return _found(query.order_by(Job.id.desc()).limit(bindparam("most")), limit)
+def _first(query: Select[Job]) -> Select[Job]:
+    return query.order_by(Job.id.desc()).limit(bindparam("most"))
 
 
-def _found(query: Select[Any], limit: int, **parameters: int | None) -> Found:
-    given = {name: value for name, value in parameters.items() if value is not None}
-    rows = db.session.scalars(query, given | {"most": limit + 1}).all()
+def _page(query: Select[Job], limit: int, **parameters: int | None) -> Found:
+    rows = db.session.scalars(query, {**parameters, "most": limit + 1}).all()
     more = len(rows) > limit
     rows = rows[:limit]
     return Found(rows, encode_cursor(rows[-1].id) if more else None)
