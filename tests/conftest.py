@@ -40,8 +40,11 @@ from tests.empty_databases import EmptyDatabases
 from tests.postgresql import shared_server, with_database
 from tests.worked_out_once import worked_out_once
 
-# A machine that is slow is not a mistake; a test that takes too long is ended by another clock.
-hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# A machine that is slow is not a mistake; a test that takes too long is ended by another clock. All examples of a
+# test share its fixtures: an app and a database take longer than most of what is tried with them.
+hypothesis.settings.register_profile(
+    "patient", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
 hypothesis.settings.load_profile("patient")
 
 PASSWORD = "a long enough password"

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from pydantic import SecretStr
@@ -137,7 +137,7 @@ PARAMETERS = ["limit", "cursor", "count", "filter", "sort", "status", "no-such"]
 
 
 @pytest.mark.parametrize("path", POSTS)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(body=BODIES | JSON)
 def test_no_body_whatever_ends_in_a_fault_of_ours(api: Api, path: str, body: Any) -> None:
     response = api.send("POST", path, data=json.dumps(body), headers={"Content-Type": "application/json"})
@@ -150,7 +150,7 @@ def test_no_body_whatever_ends_in_a_fault_of_ours(api: Api, path: str, body: Any
         assert Draft202012Validator(schema).is_valid(body)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(query=st.dictionaries(st.sampled_from(PARAMETERS), st.text(), max_size=3))
 @pytest.mark.parametrize("path", ["images", "jobs"])
 def test_no_query_whatever_ends_in_a_fault_of_ours(api: Api, path: str, query: dict[str, str]) -> None:

@@ -387,7 +387,6 @@ def _settings(examples: int, steps: int) -> settings:
     return settings(
         max_examples=examples,
         stateful_step_count=steps,
-        deadline=None,
         print_blob=True,
         suppress_health_check=list(HealthCheck),
     )

@@ -96,7 +96,7 @@ bodies = spoilt() | anything.map(lambda value: json.dumps(value).encode()) | st.
 cut_bodies = st.tuples(bodies, st.integers(0, 400)).map(lambda drawn: drawn[0][: drawn[1]])
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(bodies | cut_bodies)
 def test_f25_any_answer_is_exactly_one_picture_or_an_error_that_says_that_it_was_paid_for(body: bytes) -> None:
     PROVIDER.body = body

@@ -94,7 +94,7 @@ def test_what_follows_a_pictures_end_is_cut_off(name: str, tail: bytes) -> None:
     assert FORMATS[name.split("-")[0]].container.parse(SAMPLES[name] + tail).data == SAMPLES[name]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.sampled_from(sorted(SAMPLES)), st.floats(0, 1, exclude_max=True))
 def test_a_file_cut_anywhere_is_not_whole(name: str, where: float) -> None:
     data = SAMPLES[name]
@@ -102,7 +102,7 @@ def test_a_file_cut_anywhere_is_not_whole(name: str, where: float) -> None:
         FORMATS[name.split("-")[0]].container.parse(data[: int(len(data) * where)])
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.sampled_from(sorted(SAMPLES)), st.integers(0), st.binary(min_size=1, max_size=8))
 def test_changed_bytes_never_break_the_reader_itself(name: str, at: int, change: bytes) -> None:
     data = bytearray(SAMPLES[name])
@@ -121,7 +121,7 @@ def test_noise_never_breaks_a_reader(noise: bytes) -> None:
                 one.container.parse(start + noise)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.integers(1, 70),
     st.integers(1, 70),
@@ -256,7 +256,7 @@ def test_any_exif_has_an_orientation(tiff: bytes) -> None:
     assert 1 <= exif.orientation_of(b"II*\0" + tiff) <= 8
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.sampled_from(sorted(SAMPLES)), st.integers(0), st.binary(min_size=1, max_size=8))
 def test_baring_changed_bytes_never_breaks(name: str, at: int, change: bytes) -> None:
     data = bytearray(SAMPLES[name])

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -150,7 +150,7 @@ def test_a_missing_file_is_said(pool: PoolClient, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("format", ["png", "jpeg", "webp", "gif", "avif"])
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25)
 @given(where=st.floats(0.01, 0.999))
 def test_a_picture_cut_anywhere_is_refused(pool: PoolClient, tmp_path: Path, format: str, where: float) -> None:
     data = specimens.encoded(format)
@@ -160,7 +160,7 @@ def test_a_picture_cut_anywhere_is_refused(pool: PoolClient, tmp_path: Path, for
 
 
 @pytest.mark.parametrize("format", ["png", "jpeg", "webp", "gif", "avif"])
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40)
 @given(at_byte=st.integers(0), change=st.binary(min_size=1, max_size=6))
 def test_changed_bytes_end_in_a_picture_or_a_refusal_and_never_in_a_crash(
     pool: PoolClient, tmp_path: Path, format: str, at_byte: int, change: bytes

@@ -171,7 +171,6 @@ def test_the_books_agree_whatever_happens(app: Flask) -> None:
         settings=settings(
             max_examples=25,
             stateful_step_count=25,
-            deadline=None,
             database=None,
             suppress_health_check=list(HealthCheck),
         ),

@@ -6,7 +6,7 @@ from collections import defaultdict
 
 import pytest
 from flask import Flask
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select
 
@@ -49,7 +49,7 @@ def release(claim: Claim) -> None:
 costs = st.lists(st.one_of(st.none(), st.integers(0, 2**40)), min_size=1, max_size=4)
 
 
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5)
 @given(costs=costs)
 def test_bookings_sum_to_zero_and_name_every_cost_once(ann: Member, costs: list[int | None]) -> None:
     with system_scope():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -91,7 +91,7 @@ def test_a_style_wraps_the_words_and_adds_to_what_is_kept_out() -> None:
     assert shot.request.negative_prompt.startswith("people")
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40)
 @given(words=st.text(min_size=1, max_size=200).filter(lambda text: text.strip(" {}")))
 def test_a_persons_words_are_put_in_as_they_are_and_never_parsed(words: str) -> None:
     try:

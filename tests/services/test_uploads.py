@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as PillowImage
 from PIL.PngImagePlugin import PngInfo
@@ -148,7 +148,7 @@ GOOD = {format: picture(format) for format in ("png", "jpeg", "webp", "gif", "av
 
 @pytest.mark.databases("sqlite")
 @pytest.mark.parametrize("format", GOOD)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25)
 @given(at=st.floats(0, 1, exclude_max=True), change=st.binary(min_size=1, max_size=8))
 def test_changed_bytes_are_a_picture_or_a_refusal(take: Take, format: str, at: float, change: bytes) -> None:
     data = bytearray(GOOD[format])
@@ -167,7 +167,7 @@ def test_changed_bytes_are_a_picture_or_a_refusal(take: Take, format: str, at: f
 
 @pytest.mark.databases("sqlite")
 @pytest.mark.parametrize("format", GOOD)
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15)
 @given(length=st.floats(0, 1, exclude_max=True))
 def test_a_file_cut_at_any_byte_leaves_nothing(take: Take, format: str, length: float) -> None:
     data = GOOD[format]

@@ -12,7 +12,7 @@ from io import BytesIO
 
 import pytest
 from flask import Flask
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select
 
@@ -77,7 +77,7 @@ def test_a_whole_upload_comes_in(caller: Caller) -> None:
     assert left()[0] == 1
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25)
 @given(at=st.one_of(st.integers(0, len(HEAD) + 20), st.integers(0, len(BODY) - 1), st.just(len(BODY) - 1)))
 def test_an_upload_cut_at_any_byte_leaves_nothing(caller: Caller, at: int) -> None:
     connection = caller.begin(len(BODY))
