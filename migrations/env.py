@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 
 from imagegen.extensions import db
 from imagegen.models.columns import Sentence, UtcDateTime
-from imagegen.models.connection import USUALLY, WRITES
+from imagegen.models.connection import RETRY_SECONDS, WRITES
 from imagegen.models.triggers import install
 from imagegen.services.library import indexing
 
@@ -37,7 +37,7 @@ def check_foreign_keys(connection: Connection) -> None:
 
 def run() -> None:
     """Upgrade the current app's database."""
-    engine = current_app.extensions["migrate"].db.engine.execution_options(**{WRITES: USUALLY})
+    engine = current_app.extensions["migrate"].db.engine.execution_options(**{WRITES: RETRY_SECONDS})
     with engine.connect() as connection:
         if connection.dialect.name == "sqlite":
             # A batch change rebuilds its table; with the keys on, dropping the old one would delete its children.

@@ -16,7 +16,6 @@ Its value is one of the two that follow.
 """
 RETRY_SECONDS, URGENT_RETRY_SECONDS = 0.002, 0.0005
 """How long after a look that found another writer SQLite is asked again; shorter where a call waits for it."""
-USUALLY = RETRY_SECONDS  # as the migrations know it
 PATIENCE = 10.0
 """For how many seconds SQLite's lock is waited for."""
 _PATIENT = f"busy_timeout={round(1000 * PATIENCE)}"

@@ -72,7 +72,7 @@ def distance(one: str, other: str) -> int:
 @cache
 def _candidates(dialect: str, columns: tuple[Any, ...]) -> Select[Any]:
     """Return the query for pictures of which a quarter of the hash is all but the same."""
-    # Built once: every picture asks it.
+    # Every picture asks it.
     alike = finding.alike(dialect=dialect, limit=_MOST_LOOKED_AT)
     query = select(*columns, Image.phash).join(alike, alike.c.image_id == Image.id)
     others = Image.id != bindparam("own")

@@ -25,7 +25,7 @@ def get_image(public_id: str, *, trashed: bool = False) -> Image:
     return image
 
 
-# Built once: every thumbnail asks one of them.
+# Every thumbnail asks one of them.
 _ANY = built_once(select(Image).where(Image.public_id == bindparam("which")))
 _ALIVE = _ANY.where(Image.deleted_at.is_(None))
 
