@@ -19,6 +19,8 @@ _PLACEHOLDERS = ((16, 40), (12, 25), (8, 10))
 _COLOURS = 5
 _SIDE = 32
 _LOW = 8
+_LEAST_CONTRAST = 8
+"""Shades between the darkest and the lightest below which a picture shows nothing but what its encoder left."""
 _COSINES = [[math.cos(math.pi * k * (2 * n + 1) / (2 * _SIDE)) for n in range(_SIDE)] for k in range(_LOW)]
 
 
@@ -50,9 +52,14 @@ def _colours(image: Image.Image) -> tuple[str, ...]:
     return tuple(f"#{bytes(colour).hex()}" for _, colour in ordered if isinstance(colour, tuple))
 
 
-def _phash(image: Image.Image) -> str:
-    """Return the perceptual hash of Zauner (2010): signs of the 64 lowest frequencies around their median."""
+def _phash(image: Image.Image) -> str | None:
+    """Return the perceptual hash of Zauner (2010): signs of the 64 lowest frequencies around their median.
+
+    A picture of one shade has none: all of them would look alike.
+    """
     grey = image.convert("L").tobytes()
+    if max(grey) - min(grey) < _LEAST_CONTRAST:
+        return None
     rows = [grey[at : at + _SIDE] for at in range(0, _SIDE * _SIDE, _SIDE)]
     across = [[sum(map(mul, row, wave)) for row in rows] for wave in _COSINES]
     waves = [sum(map(mul, column, wave)) for wave in _COSINES for column in across]

@@ -216,6 +216,14 @@ def test_the_hash_of_near_duplicates_is_near_and_of_others_far(store: Callable[.
     assert distance(original, far) >= 16
 
 
+@pytest.mark.parametrize("format", ["png", "jpeg", "webp"])
+@pytest.mark.parametrize("colour", ["black", "magenta", "white"])
+def test_a_picture_of_one_colour_has_no_hash_that_others_could_be_near(
+    store: Callable[..., StoredPicture], format: str, colour: str
+) -> None:
+    assert store(specimens.encoded(format, Image.new("RGB", (300, 200), colour))).looks.phash is None
+
+
 def test_colours_of_another_profile_arrive_in_srgb(store: Callable[..., StoredPicture]) -> None:
     image = Image.new("CMYK", (300, 300), (255, 0, 0, 0))
     red, green, blue = opened(store(specimens.encoded("jpeg", image)).renditions[0].path).getpixel((9, 9))
