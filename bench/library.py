@@ -36,7 +36,8 @@ from tests.postgresql import PostgreSQL
 SIZES = tuple(int(size) for size in os.environ.get("BENCH_IMAGES", "10000,100000,1000000").split(","))
 SMALL = 200
 ROUNDS = 40
-CHUNKS = 1_000
+LARGEST_CHUNK = 1_000
+SMALL_CHUNKS = 20
 DEEP = 1_000
 QUERY_MS = 10.0
 RESPONSE_MS = 25.0
@@ -132,6 +133,7 @@ def _app(folder: Path, more: dict[str, Any]) -> Flask:
 
 def _filled(size: int) -> list[Owner]:
     shares = {"most": size - size * 8 // 100 - SMALL, "8 in 100": size * 8 // 100, str(SMALL): SMALL}
+    chunks = max(size // LARGEST_CHUNK, SMALL_CHUNKS)
     owners, places = [], []
     for number, label in enumerate(shares):
         email = f"owner{number}@bench.example"
@@ -143,10 +145,12 @@ def _filled(size: int) -> list[Owner]:
         owners.append(Owner(label, here.id, {"Authorization": f"Bearer {made.secret}"}))
         places.append(seeding.Place(here.id, here.public_id, ((person.id, person.public_id),), 0))
     with system_scope(), unit_of_work() as uow, indexing.filled_at_once(uow.connection()):
-        for chunk in range(CHUNKS):
+        for chunk in range(chunks):
             for place, share in zip(places, shares.values(), strict=True):
-                count, part = share * (chunk + 1) // CHUNKS - share * chunk // CHUNKS, (chunk + 1, CHUNKS)
-                seeding.add(uow, place=place, count=count, drawings=_DRAWINGS, part=part)
+                every = chunks // SMALL_CHUNKS if share == SMALL else 1
+                if chunk % every == 0:
+                    count, part = share * every // chunks, (chunk + 1, chunks)
+                    seeding.add(uow, place=place, count=count, drawings=_DRAWINGS, part=part)
     _settle()
     return owners
 

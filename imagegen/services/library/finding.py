@@ -58,9 +58,6 @@ _KIND = marks.mark("kind", "")
 _rows = table(ImageIndex.__tablename__, *(column(each.name, each.type) for each in ImageIndex.__table__.columns))
 _fts = table(FTS_TABLE, column("rowid", Integer))
 
-# Written out where they are sent: PostgreSQL expects the worst of a LIMIT that it does not know, and plans each anew.
-_MOST = bindparam("most", type_=Integer, literal_execute=True)
-
 
 @dataclass(frozen=True)
 class Order:
@@ -115,7 +112,7 @@ ORDERS = {
 
 @dataclass(frozen=True)
 class Search:
-    """A wish in one organisation: the shape of its statement, and its parameters.
+    """A wish in one organisation, up to `most` rows of it: the shape of its statement, and its parameters.
 
     Both raise StudioError with the field `cursor`.
     """
@@ -123,6 +120,7 @@ class Search:
     organisation_id: int
     wish: Wish
     dialect: str
+    most: int
     cursor: str | None = None
 
     @property
@@ -137,6 +135,7 @@ class Search:
         return Shape(
             self.dialect,
             sizes(self.dialect),
+            self.most,
             wish.sort,
             marks=len(wish.marks),
             words=len(wish.typed),
@@ -147,7 +146,7 @@ class Search:
 
     @cached_property
     def parameters(self) -> dict[str, Any]:
-        """The parameters of its statement, but for `most`."""
+        """The parameters of its statement."""
         wish = self.wish
         found = {"organisation_id": self.organisation_id, "trashed": wish.trashed, "kind": self.kind}
         found |= {f"mark{number}": f" {mark} " for number, mark in enumerate(wish.marks)}
@@ -201,39 +200,38 @@ def page(shape: Shape) -> Subquery:
     Where it looks from window to window it also has `position` and `late`, as in `eras.COLUMNS`, and is in order.
     """
     if not shape.narrowed:
-        return _walked(shape, _MOST, "page")
+        return _walked(shape, shape.most, "page")
     if ORDERS[shape.sort].key is not None:
         return _both_ways(shape)
     if shape.dialect == "sqlite":
         return eras.look(shape, descending=ORDERS[shape.sort].descending)
     # Behind the first day of an era there may be rows of other days.
     walk = shape.sizes.walk + (shape.sizes.plot if shape.days else 0)
-    near = _walked(shape, _written_out(walk), "near")
+    near = _walked(shape, walk, "near")
     walked = select(near.c.image_id, near.c.image_id.label("position"), false().label("late")).where(
         _fits(near, shape)
     )
     far = eras.look(shape, descending=ORDERS[shape.sort].descending, walked=walk)
-    both = union_all(walked, select(far.c.image_id, far.c.position, far.c.late)).limit(_MOST).subquery("both")
-    return select(both).subquery("page")
+    both = union_all(walked, select(far.c.image_id, far.c.position, far.c.late))
+    return select(both.limit(_written_out(shape.most)).subquery("both")).subquery("page")
 
 
 def counted(shape: Shape) -> Select[Any]:
     """Return the query for how many rows fit, counting no further than `most`; in the order of ids."""
     if not shape.narrowed:
-        return select(func.count()).select_from(_walked(shape, _MOST, "found"))
+        return select(func.count()).select_from(_walked(shape, shape.most, "found"))
     looked = eras.look(shape, descending=True)
-    found = select(looked.c.image_id).where(looked.c.image_id.is_not(None)).limit(_MOST).subquery("found")
-    return select(func.count()).select_from(found)
+    found = select(looked.c.image_id).where(looked.c.image_id.is_not(None)).limit(_written_out(shape.most))
+    return select(func.count()).select_from(found.subquery("found"))
 
 
 def _written_out(number: int) -> ColumnElement[int]:
+    # PostgreSQL expects the worst of a LIMIT that it does not know, and would plan the statement each time anew.
     found: ColumnElement[int] = literal_column(str(number), Integer)
     return found
 
 
-def _walked(
-    shape: Shape, limit: ColumnElement[int], name: str, *, skip: ColumnElement[int] | None = None
-) -> Subquery:
+def _walked(shape: Shape, most: int, name: str, *, skip: int = 0) -> Subquery:
     rows = _rows.alias()
     order = ORDERS[shape.sort]
     query = select(*order.columns(rows), rows.c.words, rows.c.marks).where(
@@ -249,7 +247,8 @@ def _walked(
         query = query.where(rows.c.kind == bindparam("kind", type_=String))
     if shape.days and order.key is None:
         query = query.where(_within_eras(keys[0], shape.sizes.plot))
-    return query.order_by(*order.by(keys)).limit(limit).offset(skip).subquery(name)
+    query = query.order_by(*order.by(keys)).limit(_written_out(most))
+    return query.offset(_written_out(skip) if skip else None).subquery(name)
 
 
 def _after() -> BindParameter[int]:
@@ -289,12 +288,13 @@ def _holds(shape: Shape, text: ColumnElement[str], name: str) -> ColumnElement[b
 def _both_ways(shape: Shape) -> Subquery:
     order = ORDERS[shape.sort]
     walk = shape.sizes.sorted_walk
-    near = _walked(shape, _written_out(walk), "near")
+    near = _walked(shape, walk, "near")
     # The last row of the walk; none where the walk came to the end, and so nothing behind it.
-    last = _walked(shape, _written_out(1), "last", skip=_written_out(walk - 1))
+    last = _walked(shape, 1, "last", skip=walk - 1)
     far = _looked_up(shape, last)
     walked = select(*order.columns(near)).where(_fits(near, shape))
-    return select(union_all(walked, select(*order.columns(far))).limit(_MOST).subquery("both")).subquery("page")
+    both = union_all(walked, select(*order.columns(far)))
+    return select(both.limit(_written_out(shape.most)).subquery("both")).subquery("page")
 
 
 def _looked_up(shape: Shape, last: Subquery) -> Subquery:
@@ -312,7 +312,7 @@ def _looked_up(shape: Shape, last: Subquery) -> Subquery:
     found = found.where(
         _says(rows, shape), order.behind(keys, [select(each).scalar_subquery() for each in order.columns(last)])
     )
-    return found.order_by(*order.by(keys)).limit(_MOST).subquery("far")
+    return found.order_by(*order.by(keys)).limit(_written_out(shape.most)).subquery("far")
 
 
 def _matches(query: BindParameter[str]) -> ColumnElement[bool]:

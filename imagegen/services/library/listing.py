@@ -59,11 +59,11 @@ def list_images(
     no cursor. `cursor` is that of the page before, of a wish in the same order. Raises StudioError with the field
     `cursor`.
     """
-    search = _search(wish or Wish(), cursor)
+    search = _search(wish or Wish(), limit + 1, cursor)
     query = _page_query(search.shape, tuple(columns))
     # SQLite goes on looking only as far as somebody reads.
     options = {"yield_per": 1} if search.dialect == "sqlite" and "position" in query.selected_columns else {}
-    given = search.parameters | {"most": limit + 1, "patience": eras.PATIENCE}
+    given = search.parameters | {"patience": eras.PATIENCE}
     rows: list[Any] = []
     stopped: int | None = None
     with db.session.execute(query, given, execution_options=options) as found:
@@ -99,8 +99,8 @@ def _page_query(shape: Shape, columns: tuple[Any, ...]) -> Select[Any]:
 
 def count_images(wish: Wish | None = None, *, most: int = MOST_COUNTED) -> int:
     """Return how many pictures fit, or `most` if there are more."""
-    search = _search(replace(wish or Wish(), sort="newest"), None)
-    given = search.parameters | {"most": most, "patience": _PATIENCE_OF_COUNTS}
+    search = _search(replace(wish or Wish(), sort="newest"), most)
+    given = search.parameters | {"patience": _PATIENCE_OF_COUNTS}
     return db.session.scalar(_count_query(search.shape), given) or 0
 
 
@@ -114,8 +114,8 @@ def ids_of(wish: Wish, *, cursor: str | None, limit: int) -> Page:
     return list_images(wish, cursor=cursor, limit=limit, columns=(Image.id, Image.public_id))
 
 
-def _search(wish: Wish, cursor: str | None) -> finding.Search:
+def _search(wish: Wish, most: int, cursor: str | None = None) -> finding.Search:
     organisation_id = current_organisation()
     if organisation_id is None:
         raise ScopeMissing("the library was asked for outside an organisation's scope")
-    return finding.Search(organisation_id, wish, db.engine.dialect.name, cursor)
+    return finding.Search(organisation_id, wish, db.engine.dialect.name, most, cursor)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from imagegen.services.library import marks
 
-WALK = {"sqlite": 1_000, "postgresql": 4_000}
+WALK = {"sqlite": 1_000, "postgresql": 2_500}
 SORTED_WALK = 4_000
 """Where what lies behind has to be looked up as a whole, and sorted."""
 
@@ -34,13 +34,16 @@ def sizes(dialect: str) -> Sizes:
 class Shape:
     """A search without its values: how many marks and words it has, whether days, a kind of its own, a cursor.
 
+    `most` is how many rows are asked for at most.
+
     The parameters of its statements: `organisation_id`, `trashed`, `query` (for the inverted index), `place` (the
-    list's own mark in it), `mark0` and so on, `word0` and so on, `since`, `until`, `kind`, `most` (rows), and the
+    list's own mark in it), `mark0` and so on, `word0` and so on, `since`, `until`, `kind`, and the
     cursor as `after` and, where the order has a key, `after_key`.
     """
 
     dialect: str
     sizes: Sizes
+    most: int
     sort: str
     marks: int = 0
     words: int = 0
