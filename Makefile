@@ -4,7 +4,7 @@
 export PYTHON
 
 BIN := .venv/bin
-# Tests wait half of their time: on two cores four processes need two thirds of what two would.
+# Tests wait about half of their time, so that two cores have work for four processes.
 TEST_PROCESSES ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 4 ? 4 : cores)))
 
 run: install ## start the whole studio and print its address; Ctrl-C ends it
