@@ -4,8 +4,7 @@
 export PYTHON
 
 BIN := .venv/bin
-# Tests wait about half of their time, so that two cores have work for four processes.
-TEST_PROCESSES ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 4 ? 4 : cores)))
+TEST_PROCESSES ?= auto
 
 run: install ## start the whole studio and print its address; Ctrl-C ends it
 	@exec $(BIN)/python -m imagegen.supervisor --end-with-parent
