@@ -8,6 +8,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page
 
 from bench.table import Baseline, Row
+from imagegen.services.library.paging import PAGE
 from tests.browser.windows import EMAIL, PASSWORD, chromium, sign_in
 from tests.running_studio import Studio
 
@@ -21,7 +22,7 @@ new PerformanceObserver((list) => {
   for (const entry of list.getEntries()) window.longest = Math.max(window.longest, entry.duration);
 }).observe({ type: "longtask", buffered: false });
 """
-_TILES = "() => document.querySelectorAll('.thumb__picture').length"
+_MORE = "() => document.querySelector('.grid__more')?.getAttribute('hx-get')"
 _DOWN = "() => window.scrollTo(0, document.documentElement.scrollHeight)"
 _UP = """() => new Promise((done) => {
   const step = () => {
@@ -47,9 +48,12 @@ def _scrolled(browser: Browser, url: str) -> list[Row]:
     page.goto("/library")
     page.evaluate(_OBSERVE)
     first = _heap(page)
-    while (count := page.evaluate(_TILES)) < PICTURES:
+    pages = 1
+    while following := page.evaluate(_MORE):
         page.evaluate(_DOWN)
-        page.wait_for_function(f"() => ({_TILES})() > {count}")
+        page.wait_for_function(f"address => ({_MORE})() !== address", arg=following)
+        pages += 1
+    assert pages * PAGE > PICTURES * 0.9, f"only {pages} pages came"
     down = page.evaluate("() => window.longest")
     page.evaluate("() => { window.longest = 0; }")
     page.evaluate(_UP)
