@@ -117,6 +117,10 @@ class Storage(ABC):
         young first, and it stays, or puts it anew.
         """
 
+    @abstractmethod
+    def now(self) -> datetime:
+        """Return the present moment in UTC by the storage's clock, by which `ListedFile.put_at` is told."""
+
     @contextmanager
     def materialise(self, key: str) -> Iterator[Path]:
         """Give a path on this machine at which the file may be read, for as long as the block lasts."""

@@ -7,7 +7,6 @@ import fcntl
 import hashlib
 import os
 import stat
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -167,6 +166,10 @@ class LocalStorage(Storage):
             path.unlink()
         return True
 
+    def now(self) -> datetime:
+        """Return what the file system takes for the present moment."""
+        return self._workspaces.now()
+
     def iter_keys(self, prefix: str = "") -> Iterator[str]:
         """Yield the keys sorted; reads one folder at a time."""
         keys.check_prefix(prefix)
@@ -236,9 +239,8 @@ def _reading_error(error: OSError) -> StorageError:
 
 
 def _make_young(path: Path) -> None:
-    # By the clock that ages are told by: the kernel's own, if left to it, lags some milliseconds behind.
-    moment = time.time_ns()
-    os.utime(path, ns=(moment, moment), follow_symlinks=False)
+    # Without a time of ours: the file system's own clock is right for all hosts.
+    os.utime(path, follow_symlinks=False)
 
 
 def _measured(path: Path) -> tuple[int, str]:

@@ -1,4 +1,7 @@
-"""Private temporary folders and files whose names tell their age."""
+"""Private temporary folders and files whose names tell their age.
+
+Ages are told by the file system's clock: the hosts that share one may disagree about the time by days.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,10 @@ import os
 import re
 import secrets
 import shutil
-import time
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from imagegen.storage.errors import disk_errors
@@ -26,16 +29,22 @@ class Workspaces:
     def __init__(self, root: Path) -> None:
         self._root = root
 
+    def now(self) -> datetime:
+        """Return the present moment in UTC, as a file that is written now would tell it."""
+        with disk_errors():
+            self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self._root) as probe:
+                return datetime.fromtimestamp(os.fstat(probe.fileno()).st_mtime, UTC)
+
     def new_path(self) -> Path:
         """Return a name that nobody has yet, and that `sweep` recognises."""
-        return self._root / f"w-{int(time.time())}-{secrets.token_hex(8)}"
+        return self._root / f"w-{int(self.now().timestamp())}-{secrets.token_hex(8)}"
 
     @contextmanager
     def workspace(self) -> Iterator[Path]:
         """Give a new folder that only this user may enter; it and all in it are removed afterwards."""
         folder = self.new_path()
         with disk_errors():
-            self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
             folder.mkdir(mode=0o700)
         try:
             yield folder
@@ -57,7 +66,7 @@ class Workspaces:
     def _older(self, than: timedelta) -> list[Path]:
         if not self._root.is_dir():
             return []
-        limit = time.time() - than.total_seconds()
+        limit = (self.now() - than).timestamp()
         found = ((path, _NAME.fullmatch(path.name)) for path in self._root.iterdir())
         return [path for path, made in found if made and int(made[1]) < limit]
 

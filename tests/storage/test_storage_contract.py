@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import time_machine
 
 from imagegen.core.ids import new_id
 from imagegen.storage import keys
@@ -207,7 +208,7 @@ def test_putting_it_again_makes_a_file_young(storage: Storage, tmp_path: Path) -
 def test_whoever_puts_what_is_being_swept_has_it_afterwards(storage: Storage) -> None:
     """Sweepers are about to delete an old file while the same content is put: it is there afterwards, and whole."""
     one = sample(b"contended" * 500)
-    begun = datetime.now(UTC)
+    begun = storage.now()
     over = threading.Event()
 
     def sweep() -> None:
@@ -219,7 +220,7 @@ def test_whoever_puts_what_is_being_swept_has_it_afterwards(storage: Storage) ->
         try:
             for _ in range(100):
                 put(storage, one)
-                begun = datetime.now(UTC)  # what was put until now is old
+                begun = storage.now()  # what was put until now is old
                 put(storage, one)
                 with storage.open(one.key) as file:
                     assert file.read() == one.data
@@ -248,6 +249,19 @@ def test_only_old_workspaces_are_swept(storage: Storage) -> None:
         assert folder.is_dir()
         assert storage.sweep_workspaces(timedelta(seconds=-5)) == 1
         assert not folder.exists()
+
+
+@pytest.mark.parametrize("wrong", [timedelta(days=-2), timedelta(days=2)], ids=str)
+def test_a_host_whose_clock_is_wrong_makes_nothing_look_old(storage: Storage, wrong: timedelta) -> None:
+    one = sample()
+    with time_machine.travel(datetime.now(UTC) + wrong), storage.workspace() as folder:
+        put(storage, one)
+        assert storage.left_workspaces(timedelta(hours=1)) == []
+        with time_machine.travel(datetime.now(UTC) - wrong):  # as others see it
+            assert storage.left_workspaces(timedelta(hours=1)) == []
+            assert not storage.delete_unless_put_since(one.key, storage.now() - timedelta(hours=1))
+            assert storage.sweep_workspaces(timedelta(hours=1)) == 0
+        assert folder.is_dir()
 
 
 def test_an_unknown_storage_is_named_so() -> None:

@@ -10,7 +10,6 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, and_, func, or_, select, union_all
 
-from imagegen.core.clock import now
 from imagegen.engine.invariants.rule import MOST_NAMED, Invariant, Look, Question, Rule
 from imagegen.extensions import db, runtime
 from imagegen.models import Event, Image, Reservation, Shot
@@ -188,7 +187,7 @@ def _strays(look: Look) -> Iterator[tuple[str, str]]:
     rows = _known_names()
     row = next(rows, None)
     suspects = []
-    young = now() - YOUNG
+    young = runtime.storage.now() - YOUNG
     for number, file in enumerate(runtime.storage.iter_files(), 1):
         name = _name(file.key)
         while row is not None and row < name:
