@@ -5,7 +5,9 @@
 const NEAR = "3000px 0px";
 
 const inside = new WeakMap(); // tile → what it holds, as HTML
+const turning = new Map(); // group → whether it has come near; the last word counts
 let watcher = null;
+let frame = 0;
 
 /** Watch the groups of the grid, those that come later too. */
 export function begin() {
@@ -31,7 +33,16 @@ function watch() {
 }
 
 function moved(entries) {
-  for (const { target, isIntersecting } of entries) (isIntersecting ? revive : rest)(target);
+  for (const { target, isIntersecting } of entries) turning.set(target, isIntersecting);
+  frame ||= requestAnimationFrame(turn);
+}
+
+/* One group a frame, what will be seen before what is left behind: all that a fast hand passes at once would take long. */
+function turn() {
+  const [group, near] = [...turning].find(([, isNear]) => isNear) ?? turning.entries().next().value;
+  turning.delete(group);
+  (near ? revive : rest)(group);
+  frame = turning.size ? requestAnimationFrame(turn) : 0;
 }
 
 function rest(group) {
