@@ -1,5 +1,4 @@
-"""PostgreSQL has an index of the order of ids that no other is taken for, SQLite's newest come first in FTS5;
-eras of days are smaller"""
+"""PostgreSQL has an index of the order of ids that no other is taken for; on SQLite the newest come first."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -67,17 +67,21 @@ def look(shape: Shape, *, descending: bool, walked: int = 0) -> Subquery:
     return text(statement).bindparams(*typed).columns(*COLUMNS).subquery("far")
 
 
-_DAY = f"substr(r.marks, {marks.DAY_AT[0]}, {marks.DAY_AT[1]}) BETWEEN :since AND :until"
-_LISTED = "FROM image_index r WHERE organisation_id = :organisation_id AND trashed = :trashed"
-_ERAS = "FROM image_eras WHERE last_day >= :since AND first_day <= :until"
+def _listed(shape: Shape) -> str:
+    return f"FROM image_index r WHERE {_ours(shape)}"
+
+
+def _ours(shape: Shape) -> str:
+    return f"r.organisation_id = {shape.given('organisation_id')} AND r.trashed = {shape.given('trashed')}"
 
 
 def _edges(shape: Shape) -> tuple[str, str]:
     """Return the first and the last id that can fit, as SQL: a library's, or those of the eras with such days."""
-    position, plot = POSITION[shape.dialect], shape.sizes.plot
-    least, most = f"(SELECT min({position}) {_LISTED})", f"(SELECT max({position}) {_LISTED})"
+    position, plot, listed = POSITION[shape.dialect], shape.sizes.plot, _listed(shape)
+    least, most = f"(SELECT min({position}) {listed})", f"(SELECT max({position}) {listed})"
     if shape.days:
-        first, last = f"(SELECT min(era) * {plot} {_ERAS})", f"(SELECT max(era) * {plot} + {plot - 1} {_ERAS})"
+        wanted = f"FROM image_eras WHERE last_day >= {shape.given('since')} AND first_day <= {shape.given('until')}"
+        first, last = f"(SELECT min(era) * {plot} {wanted})", f"(SELECT max(era) * {plot} + {plot - 1} {wanted})"
         least = f"(SELECT max(id) FROM (SELECT {least} AS id UNION ALL SELECT coalesce({first}, {_FURTHEST})) e)"
         most = f"(SELECT min(id) FROM (SELECT {most} AS id UNION ALL SELECT coalesce({last}, -1)) e)"
     return least, most
@@ -86,7 +90,9 @@ def _edges(shape: Shape) -> tuple[str, str]:
 def _says(shape: Shape) -> str:
     """Return what the row `r` itself has to say, beyond what the inverted index knows."""
     words = (f" AND {shape.holds}(r.words, :word{number}) > 0" for number in range(shape.words))
-    return "".join(words) + (f" AND {_DAY}" if shape.days else "")
+    day = f"substr(r.marks, {marks.DAY_AT[0]}, {marks.DAY_AT[1]})"
+    days = f" AND {day} BETWEEN {shape.given('since')} AND {shape.given('until')}" if shape.days else ""
+    return "".join(words) + days
 
 
 def _fits(shape: Shape) -> str:
@@ -128,7 +134,7 @@ def _by_fts(shape: Shape, descending: bool) -> str:
     least, most = _edges(shape)
     begin, edge = (f"min({most}, :after - 1)", least) if descending else (f"max({least}, :after + 1)", most)
     order, compare, flipped, last = ("DESC", "<", ">", "low") if descending else ("ASC", ">", "<", "high - 1")
-    left = f"{_LISTED} AND {position} {compare} :after"
+    left = f"{_listed(shape)} AND {position} {compare} :after"
     more = "low > id" if descending else "high <= id"
     within = f"""' AND "' || {era_trigram_sql("bits", "(low >> bits)")} || '"'"""
     parts = [
@@ -174,21 +180,19 @@ def _by_gin(shape: Shape, descending: bool, walked: int) -> str:
     least, most = _edges(shape)
     order, compare, inward = ("DESC", "<", "+") if descending else ("ASC", ">", "-")
     within = f" AND {position} BETWEEN {least} AND {most}" if shape.days else ""
-    one, era = "CAST(1 AS bigint)", era_term_sql("w.bits", "number")
+    after, one, era = shape.given("after"), "CAST(1 AS bigint)", era_term_sql("w.bits", "number")
     numbers = "generate_series(w.low >> w.bits, (w.high - 1) >> w.bits)"
     begin = "last CROSS JOIN rare WHERE NOT rare.found"
     said = "image_id, organisation_id, trashed, words, marks"
-    ours = (
-        f"r.organisation_id = :organisation_id AND r.trashed = :trashed "
-        f"AND r.image_id {compare} last.id {inward} {int(not walked)}{_says(shape)}"
-    )
+    ours = f"{_ours(shape)} AND r.image_id {compare} last.id {inward} {int(not walked)}{_says(shape)}"
     return f"""
         WITH RECURSIVE last(id, since) AS MATERIALIZED (
-            SELECT image_id, clock_timestamp() {_LISTED} AND {position} {compare} :after{within}
+            SELECT image_id, clock_timestamp() {_listed(shape)} AND {position} {compare} {after}{within}
             ORDER BY {position} {order} LIMIT 1 OFFSET {max(walked - 1, 0)}
         ), few AS MATERIALIZED (
             SELECT {said} FROM last CROSS JOIN LATERAL (
-                SELECT {said} FROM image_index WHERE terms @@ CAST(concat(:query) AS tsquery) AND last.id IS NOT NULL
+                SELECT {said} FROM image_index
+                WHERE terms @@ CAST({shape.given("query")} AS tsquery) AND last.id IS NOT NULL
                 LIMIT {shape.sizes.rare}
             ) anywhere
         ), rare(found) AS MATERIALIZED (SELECT count(*) < {shape.sizes.rare} FROM few),

@@ -19,7 +19,6 @@ from functools import cached_property
 from typing import Any
 
 from sqlalchemy import (
-    BindParameter,
     Boolean,
     ColumnElement,
     Integer,
@@ -235,30 +234,34 @@ def _walked(shape: Shape, most: int, name: str, *, skip: int = 0) -> Subquery:
     rows = _rows.alias()
     order = ORDERS[shape.sort]
     query = select(*order.columns(rows), rows.c.words, rows.c.marks).where(
-        rows.c.organisation_id == bindparam("organisation_id", type_=BigId),
-        rows.c.trashed == bindparam("trashed", type_=Boolean),
+        rows.c.organisation_id == _given(shape.dialect, "organisation_id", BigId),
+        rows.c.trashed == _given(shape.dialect, "trashed", Boolean),
     )
     keys = order.indexed(rows, shape.dialect)
     if order.key is None:
-        query = query.where(order.behind(keys, [_after()]))
+        query = query.where(order.behind(keys, [_given(shape.dialect, "after", BigId)]))
     elif shape.after:
-        query = query.where(order.behind(keys, [bindparam("after_key", type_=rows.c[order.key].type), _after()]))
+        after = [_given(shape.dialect, "after_key", rows.c[order.key].type), _given(shape.dialect, "after", BigId)]
+        query = query.where(order.behind(keys, after))
     if shape.kind:
-        query = query.where(rows.c.kind == bindparam("kind", type_=String))
+        query = query.where(rows.c.kind == _given(shape.dialect, "kind", String))
     if shape.days and order.key is None:
-        query = query.where(_within_eras(keys[0], shape.sizes.plot))
+        query = query.where(_within_eras(keys[0], shape))
     query = query.order_by(*order.by(keys)).limit(_written_out(most))
     return query.offset(_written_out(skip) if skip else None).subquery(name)
 
 
-def _after() -> BindParameter[int]:
-    return bindparam("after", type_=BigId)
+def _given(dialect: str, name: str, kind: Any) -> ColumnElement[Any]:
+    """Return a parameter, as `Shape.given` does."""
+    value = bindparam(name, type_=kind)
+    return value if dialect == "sqlite" else select(value).scalar_subquery()
 
 
-def _within_eras(position: ColumnElement[int], plot: int) -> ColumnElement[bool]:
+def _within_eras(position: ColumnElement[int], shape: Shape) -> ColumnElement[bool]:
     """Return the condition that a row is of an era, or between eras, in which pictures of these days came."""
-    known = table_of(ImageEra)
-    of_days = and_(known.c.last_day >= bindparam("since"), known.c.first_day <= bindparam("until"))
+    known, plot = table_of(ImageEra), shape.sizes.plot
+    since, until = _given(shape.dialect, "since", String), _given(shape.dialect, "until", String)
+    of_days = and_(known.c.last_day >= since, known.c.first_day <= until)
     least = select(func.min(known.c.era) * plot).where(of_days).scalar_subquery()
     most = select(func.max(known.c.era) * plot + (plot - 1)).where(of_days).scalar_subquery()
     return position.between(least, most)
@@ -276,12 +279,12 @@ def _says(row: Any, shape: Shape) -> ColumnElement[bool]:
     conditions = [_holds(shape, row.c.words, f"word{number}") for number in range(shape.words)]
     if shape.days:
         day = func.substr(row.c.marks, *map(_written_out, marks.DAY_AT))
-        conditions.append(day.between(bindparam("since"), bindparam("until")))
+        conditions.append(day.between(_given(shape.dialect, "since", String), _given(shape.dialect, "until", String)))
     return and_(true(), *conditions)
 
 
-def _holds(shape: Shape, text: ColumnElement[str], name: str) -> ColumnElement[bool]:
-    found: ColumnElement[bool] = getattr(func, shape.holds)(text, bindparam(name, type_=String)) > literal_column("0")
+def _holds(shape: Shape, told: ColumnElement[str], name: str) -> ColumnElement[bool]:
+    found: ColumnElement[bool] = getattr(func, shape.holds)(told, bindparam(name, type_=String)) > literal_column("0")
     return found
 
 
@@ -304,18 +307,18 @@ def _looked_up(shape: Shape, last: Subquery) -> Subquery:
     # Sorted by expressions, or a planner would walk the sort's index and look each row up in the other.
     keys = [func.coalesce(each, each) for each in order.columns(rows)]
     found = select(*order.columns(rows))
-    query = bindparam("query", type_=String)
+    query = _given(shape.dialect, "query", String)
     if shape.dialect == "sqlite":
         found = found.join(_fts, rows.c.image_id == -_fts.c.rowid).where(_matches(query))
     else:
-        found = _found_by(found, rows, query)
+        found = found.where(_finds(rows, query))
     found = found.where(
         _says(rows, shape), order.behind(keys, [select(each).scalar_subquery() for each in order.columns(last)])
     )
     return found.order_by(*order.by(keys)).limit(_written_out(shape.most)).subquery("far")
 
 
-def _matches(query: BindParameter[str]) -> ColumnElement[bool]:
+def _matches(query: ColumnElement[str]) -> ColumnElement[bool]:
     found: ColumnElement[bool] = literal_column(FTS_TABLE).bool_op("MATCH")(query)
     return found
 
@@ -323,12 +326,6 @@ def _matches(query: BindParameter[str]) -> ColumnElement[bool]:
 def _finds(rows: Any, query: ColumnElement[str]) -> ColumnElement[bool]:
     found: ColumnElement[bool] = rows.c.terms.bool_op("@@")(cast(query, TSQUERY))
     return found
-
-
-def _found_by(found: Select[Any], rows: Any, query: BindParameter[str]) -> Select[Any]:
-    """Narrow to what GIN finds. The planner must not see the query: it overrates marks that it does not know."""
-    unseen = select(query.label("query")).offset(_written_out(0)).subquery("unseen")
-    return found.join(unseen, _finds(rows, unseen.c.query))
 
 
 def _trigram(mark: str) -> str:
@@ -344,12 +341,11 @@ def alike(*, dialect: str, limit: int) -> Subquery:
 
     What is looked for is its parameter `alike`: `alike_query`.
     """
-    query = bindparam("alike", type_=String)
+    query = _given(dialect, "alike", String)
     if dialect == "sqlite":
         found = select((-_fts.c.rowid).label("image_id")).where(_matches(query))
     else:
-        rows = _rows.alias()
-        found = _found_by(select(rows.c.image_id), rows, query)
+        found = select(_rows.c.image_id).where(_finds(_rows, query))
     return found.limit(limit).subquery("alike")
 
 

@@ -32,9 +32,10 @@ def sizes(dialect: str) -> Sizes:
 
 @dataclass(frozen=True)
 class Shape:
-    """A search without its values: how many marks and words it has, whether days, a kind of its own, a cursor.
+    """A search without its values: how many rows are asked for, in which order, how many marks and words it has.
 
-    `most` is how many rows are asked for at most.
+    `most` is how many rows are asked for at most; `days`, `kind` and `after` tell whether it has days, a kind of
+    picture by which its order has an index, and a cursor.
 
     The parameters of its statements: `organisation_id`, `trashed`, `query` (for the inverted index), `place` (the
     list's own mark in it), `mark0` and so on, `word0` and so on, `since`, `until`, `kind`, and the
@@ -55,6 +56,14 @@ class Shape:
     def narrowed(self) -> bool:
         """Whether not everything fits."""
         return bool(self.marks or self.words or self.days)
+
+    def given(self, name: str) -> str:
+        """Return the parameter `name` as SQL in which PostgreSQL's planner does not see its value.
+
+        It expects other costs for each value, and where one seems cheap it plans every page anew, which takes longer
+        than most pages do; marks that it does not know it overrates.
+        """
+        return f":{name}" if self.dialect == "sqlite" else f"(SELECT :{name})"
 
     @property
     def holds(self) -> str:

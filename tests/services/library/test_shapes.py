@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
+from imagegen.extensions import db
+from imagegen.models import organisation_scope
 from imagegen.services import library
 from imagegen.services.library import Wish
-from tests.models.rows import Member
+from tests.models.rows import Member, add_member
+from tests.services.library.conftest import Add, add_picture
 from tests.services.test_library_paging import selects
+
+PLANNING = 5.0
+"""What PostgreSQL charges at least for planning anew, for a statement over one table (`cached_plan_cost`)."""
 
 OF_ONE_SHAPE: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"q": "lighthouse"}, {"q": "100%_'\""}),
@@ -45,3 +53,40 @@ def test_nothing_that_is_typed_stands_in_the_statement(ann: Member) -> None:
     for sort in ("newest", "oldest", "most_used", "name"):
         statement = statement_of(**wishes, sort=sort)
         assert not any(word in statement for word in ("zebra", "minimalist", "launch", "2026"))
+
+
+def expected_cost(organisation_id: int, **wishes: Any) -> float:
+    """Return what PostgreSQL's planner expects of a page that an organisation asks for."""
+    asked: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        asked.append((statement, parameters))
+
+    event.listen(db.engine, "before_cursor_execute", note)
+    with organisation_scope(organisation_id):
+        library.list_images(Wish(**wishes), limit=7)
+    event.remove(db.engine, "before_cursor_execute", note)
+    statement, parameters = asked[-1]
+    driver = db.session.connection().connection.driver_connection
+    assert driver is not None
+    (first,) = driver.execute(f"EXPLAIN {statement}", parameters).fetchone()
+    return float(re.search(r"\.\.([0-9.]+) rows", first)[1])  # type: ignore[index]
+
+
+@pytest.mark.parametrize("wishes", [{}, *(one for one, _ in OF_ONE_SHAPE)], ids=str)
+def test_postgresql_expects_the_same_whoever_asks_and_so_keeps_its_plan(
+    ann: Member, add: Add, wishes: dict[str, Any]
+) -> None:
+    if db.engine.dialect.name != "postgresql":
+        pytest.skip("SQLite's plans are ours")
+    others = [add_member(f"other{number}", f"Other {number}") for number in range(6)]
+    for number in range(60):
+        add(filename=f"{number}.png")
+    for other in others:
+        add_picture(other)
+    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("ANALYZE")
+
+    expected = expected_cost(ann.organisation_id, **wishes)
+
+    assert expected == pytest.approx(expected_cost(others[0].organisation_id, **wishes), abs=PLANNING)
