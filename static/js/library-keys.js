@@ -37,7 +37,8 @@ const ACTS = {
 export function begin() {
   document.addEventListener("keydown", pressed, true);
   document.addEventListener("focusin", ({ target }) => target.matches?.("#grid .tile__open") && rove(target));
-  for (const name of ["htmx:after:swap", "library:revived"]) document.addEventListener(name, settle);
+  document.addEventListener("htmx:after:swap", () => settle());
+  document.addEventListener("library:revived", ({ target }) => settle(target));
   document.addEventListener("library:left", regain);
   settle();
 }
@@ -142,8 +143,8 @@ function focusFirst(event) {
 }
 
 /* One stop of the Tab key for the whole grid; the ticks and stars in it have keys of their own. */
-function settle() {
-  for (const part of document.querySelectorAll("#grid .thumb :is(a, button, input):not([tabindex])")) part.tabIndex = -1;
+function settle(within = document) {
+  for (const part of within.querySelectorAll("#grid .thumb :is(a, button, input):not([tabindex])")) part.tabIndex = -1;
   if (!current?.isConnected) rove(linkOf(selection.tiles()[0]));
 }
 
