@@ -139,10 +139,10 @@ def _write(connection: Connection, image_ids: Iterable[int], *, fresh: AbstractS
 
     The newest come first: FTS5 begins another segment wherever its order is left.
     """
-    upsert, image_ids = _upsert(connection.dialect.name), sorted(image_ids, reverse=True)
-    for at in range(0, len(image_ids), BATCH):
-        _hold(connection, [image_id for image_id in image_ids[at : at + BATCH] if image_id not in fresh])
-        found = entries(connection, image_ids[at : at + BATCH])
+    upsert, newest_first = _upsert(connection.dialect.name), sorted(image_ids, reverse=True)
+    _hold(connection, [image_id for image_id in reversed(newest_first) if image_id not in fresh])
+    for at in range(0, len(newest_first), BATCH):
+        found = entries(connection, newest_first[at : at + BATCH])
         if found:
             connection.execute(upsert, found)
             widen_eras(connection, found)
@@ -176,10 +176,16 @@ def _write_bare(connection: Connection, images: Sequence[Image]) -> None:
     widen_eras(connection, found)
 
 
-def _hold(connection: Connection, image_ids: Sequence[int]) -> None:
-    """Wait for others who change these pictures: else the later row would not know what the earlier one did."""
-    if image_ids and connection.dialect.name == "postgresql":
-        rows = select(_images.c.id).where(_images.c.id.in_(image_ids)).order_by(_images.c.id)
+def _hold(connection: Connection, oldest_first: Sequence[int]) -> None:
+    """Wait for others who change these pictures: else the later row would not know what the earlier one did.
+
+    All are held before any is written, from the oldest on, as an UPDATE of many ids does it too: two who held theirs
+    in different orders would wait for each other.
+    """
+    if connection.dialect.name != "postgresql":
+        return
+    for at in range(0, len(oldest_first), BATCH):
+        rows = select(_images.c.id).where(_images.c.id.in_(oldest_first[at : at + BATCH])).order_by(_images.c.id)
         connection.execute(rows.with_for_update(key_share=True))
 
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
-from sqlalchemy import text, update
+from sqlalchemy import select, text, update
 
 from imagegen.core.errors import NotFound
 from imagegen.extensions import db, in_app_context
@@ -92,6 +92,27 @@ def test_the_index_knows_what_two_have_changed_of_one_picture(ann: Member, add: 
         other.result()
     assert found(filter="favourites") == found(tag="launch") == ["dunes.png"]
     assert library.get_image(image.public_id).favourite
+
+
+@pytest.mark.databases("postgresql")
+def test_who_waits_for_a_picture_holds_none_that_came_after_it(
+    ann: Member, add: Add, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two who change many of the same pictures would wait for each other otherwise, in whatever batches they go."""
+    monkeypatch.setattr(indexing, "BATCH", 2)
+    ids = [add(sha256=f"{number:064x}").id for number in range(4)]
+
+    def change(image_ids: list[int]) -> None:
+        with organisation_scope(ann.organisation_id), unit_of_work() as uow:
+            indexing.reindex(uow, image_ids)
+
+    with ThreadPoolExecutor(2) as pool:
+        with unit_of_work() as uow:
+            uow.execute(select(Image.id).where(Image.id == ids[0]).with_for_update())
+            waits = pool.submit(in_app_context(change), ids)
+            wait_until_somebody_waits()
+            pool.submit(in_app_context(change), ids[1:3]).result(timeout=10)
+        waits.result()
 
 
 def wait_until_somebody_waits() -> None:
