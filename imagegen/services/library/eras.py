@@ -17,7 +17,6 @@ looks at the clock itself.
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 from sqlalchemy import Boolean, Float, String, Subquery, bindparam, column, text
@@ -123,7 +122,6 @@ def _windows(descending: bool, small: int, large: int, *, begin: str, one: str, 
     )
 
 
-@cache
 def _by_fts(shape: Shape, descending: bool) -> str:
     """Return the statement for FTS5: a branch for each window.
 
@@ -170,7 +168,6 @@ def _branch(wanted: str, shape: Shape, behind: str, descending: bool) -> str:
     )
 
 
-@cache
 def _by_gin(shape: Shape, descending: bool, walked: int) -> str:
     """Return the statement for GIN: in each window all that is found is sorted.
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import re
+import weakref
 from datetime import date
 from typing import Any
 
@@ -12,7 +14,8 @@ from sqlalchemy import event
 from imagegen.extensions import db
 from imagegen.models import organisation_scope
 from imagegen.services import library
-from imagegen.services.library import Wish
+from imagegen.services.library import Wish, finding
+from imagegen.services.library.shapes import Shape, sizes
 from tests.models.rows import Member, add_member
 from tests.services.library.conftest import Add, add_picture
 from tests.services.test_library_paging import selects
@@ -73,12 +76,11 @@ def expected_cost(organisation_id: int, **wishes: Any) -> float:
     return float(re.search(r"\.\.([0-9.]+) rows", first)[1])  # type: ignore[index]
 
 
+@pytest.mark.databases("postgresql")
 @pytest.mark.parametrize("wishes", [{}, *(one for one, _ in OF_ONE_SHAPE)], ids=str)
 def test_postgresql_expects_the_same_whoever_asks_and_so_keeps_its_plan(
     ann: Member, add: Add, wishes: dict[str, Any]
 ) -> None:
-    if db.engine.dialect.name != "postgresql":
-        pytest.skip("SQLite's plans are ours")
     others = [add_member(f"other{number}", f"Other {number}") for number in range(6)]
     for number in range(60):
         add(filename=f"{number}.png")
@@ -90,3 +92,18 @@ def test_postgresql_expects_the_same_whoever_asks_and_so_keeps_its_plan(
     expected = expected_cost(ann.organisation_id, **wishes)
 
     assert expected == pytest.approx(expected_cost(others[0].organisation_id, **wishes), abs=PLANNING)
+
+
+@pytest.mark.databases("sqlite")
+@pytest.mark.parametrize("sort", ["newest", "oldest", "most_used", "name"])
+@pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
+def test_what_builds_a_statement_keeps_none(dialect: str, sort: str) -> None:
+    """Anybody may ask for any number of shapes; how many statements are kept is up to who asks for them."""
+    shape = Shape(dialect, sizes(dialect), most=41, sort=sort, marks=1, words=2, days=True)
+    known = weakref.ref(shape)
+    finding.page(shape)
+    finding.counted(shape)
+
+    del shape
+    gc.collect()
+    assert known() is None
