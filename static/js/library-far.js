@@ -25,6 +25,13 @@ export function revive(group) {
   group.dispatchEvent(new CustomEvent("library:revived", { bubbles: true }));
 }
 
+/** Look again whether a group is near, for it has got pictures that hold nothing. */
+export function lookAgain(group) {
+  group.dataset.resting = "";
+  watcher.unobserve(group);
+  watcher.observe(group);
+}
+
 function watch() {
   for (const group of document.querySelectorAll(".grid__group:not([data-watched])")) {
     group.dataset.watched = "";

@@ -2,6 +2,8 @@
  * New pictures on top of an open grid that shows the newest first: those that fit its search and filters. The stream
  * says that there are some (#library-news), an upload knows it by itself; what is scrolled to and selected stays.
  */
+import { revive } from "./library-far.js";
+
 const AFTER_MS = 250;
 
 let waiting = 0;
@@ -58,6 +60,7 @@ function put(list, tile) {
 function recount(tile) {
   const count = tile.querySelector(".tile__count");
   const shown = document.getElementById(tile.id);
+  revive(shown.closest(".grid__group")); // a tile that holds nothing would hold the count alone
   const before = shown.querySelector(".tile__count");
   if (!count || before?.textContent === count.textContent) return;
   if (before) before.replaceWith(count);

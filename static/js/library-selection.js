@@ -2,6 +2,7 @@
  * Which pictures are selected. The ticks are boxes of the form #bulk, so the browser sends them by itself; beyond that,
  * what is selected stays so when the grid shows something else, and "all that match" reaches what no page has loaded.
  */
+import { lookAgain, revive } from "./library-far.js";
 import { rove } from "./library-keys.js";
 
 const LONG_PRESS_MS = 450;
@@ -251,7 +252,13 @@ function takeOut(ids) {
     tile.replaceWith(place);
     gone.set(id, { tile, place });
   }
-  if (next) rove(next.querySelector(".tile__open"));
+  if (next) rove(opener(next));
+}
+
+/* What takes the focus of a tile, which may be so far away that it holds nothing. */
+function opener(tile) {
+  revive(tile?.closest(".grid__group"));
+  return tile?.querySelector(".tile__open");
 }
 
 function past(tile, step, out) {
@@ -262,13 +269,16 @@ function past(tile, step, out) {
 
 function putBack(ids) {
   let lost = false;
+  const empty = new Set();
   for (const id of ids) {
     const { tile, place } = gone.get(id) ?? {};
     if (place?.isConnected) place.replaceWith(tile);
     else lost = true;
+    if (tile?.isConnected && !tile.firstChild) empty.add(tile.closest(".grid__group"));
     gone.delete(id);
   }
-  const first = tileOf(ids[0])?.querySelector(".tile__open");
+  empty.forEach(lookAgain);
+  const first = opener(tileOf(ids[0]));
   if (first) rove(first);
   if (grid()?.contains(document.activeElement)) first?.focus({ preventScroll: true });
   if (lost) document.dispatchEvent(new Event("library:stale"));

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import requests
@@ -26,6 +27,20 @@ def tiles(page: Page) -> Locator:
 def openers(page: Page) -> Locator:
     """Return the links of the pictures of the grid, which take the focus, in order."""
     return page.locator("#grid .thumb .tile__open")
+
+
+@contextmanager
+def out_of_sight(page: Page) -> Iterator[None]:
+    """Have the grid far down the page within; what holds the focus must not be in it."""
+    page.locator("#found").evaluate(
+        """found => {
+          found.before(Object.assign(document.createElement("p"), {id: "spacer", innerHTML: "<br>".repeat(600)}));
+          scrollTo(0, 0);
+        }"""
+    )
+    expect(openers(page)).to_have_count(0)
+    yield
+    page.locator("#spacer").evaluate("spacer => spacer.remove()")
 
 
 def lines(page: Page, state: str) -> Locator:

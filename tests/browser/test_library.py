@@ -13,7 +13,7 @@ import pytest
 import requests
 from playwright.sync_api import CDPSession, Locator, Page, expect
 
-from tests.browser.library import lines, picture, says, tiles
+from tests.browser.library import lines, openers, out_of_sight, picture, says, tiles
 from tests.browser.test_accessibility import SCHEMES, findings, still_page
 from tests.browser.windows import Scheme, Windows
 from tests.running_studio import Studio, eventually, json_of
@@ -228,15 +228,20 @@ def test_far_pictures_rest_and_come_back_as_they_were(library: Page) -> None:
     tiles(page).first.locator("[name=ids]").check(force=True)
     page.locator("#q").focus()  # what holds the focus stays as it is
     far = page.locator(".grid__group").first
-    page.locator("#found").evaluate(
-        "found => found.before(Object.assign(document.createElement('p'), {id: 'spacer'}))"
-    )
-    page.locator("#spacer").evaluate("spacer => { spacer.innerHTML = '<br>'.repeat(600); scrollTo(0, 0); }")
-    expect(far).to_have_attribute("data-resting", "")
-    expect(far.locator("img")).to_have_count(0)
-    page.locator("#spacer").evaluate("spacer => spacer.remove()")
+    with out_of_sight(page):
+        expect(far.locator("img")).to_have_count(0)
     expect(far.locator("img").first).to_be_visible()
     expect(page.locator("[name=ids]:checked")).to_have_count(1)
+
+
+def test_a_stack_that_grows_while_it_is_far_away_comes_back_whole(windows: Windows, pictures: list[str]) -> None:
+    page = windows.open("/library?q=violet+dunes&stack=1")
+    page.locator(".tile__count").evaluate("count => count.remove()")  # as if the others had not come yet
+    page.locator("#q").focus()
+    with out_of_sight(page), page.expect_response("**/library/newest?**"):
+        page.locator("#library-news").evaluate("news => news.setAttribute('value', 'more')")
+    expect(page.locator(".tile__count")).to_be_visible()
+    expect(openers(page)).to_have_count(1)
 
 
 @dataclass(frozen=True)

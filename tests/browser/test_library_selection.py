@@ -10,7 +10,7 @@ import pytest
 import requests
 from playwright.sync_api import Page, expect
 
-from tests.browser.library import bring, openers, picture, says, tiles
+from tests.browser.library import bring, openers, out_of_sight, picture, says, tiles
 from tests.browser.windows import PASSWORD, Windows, sign_in
 from tests.running_studio import Studio
 
@@ -127,6 +127,22 @@ def test_all_that_matched_one_search_is_not_all_that_matches_the_next(library: P
     expect(library).to_have_url(re.compile(r"q=png\b"))
     expect(library.locator(".bulk")).to_be_hidden()
     expect(library.locator("#grid [name=ids]:checked")).to_have_count(0)
+
+
+def test_an_undo_puts_back_whole_what_was_taken_out_while_far_away(library: Page, names: list[str]) -> None:
+    """Pictures far out of sight hold nothing, so that they are taken out empty."""
+    for number in (0, 1):
+        openers(library).nth(number).focus()
+        press(library, "x")
+    library.get_by_role("button", name="Clear the selection").focus()
+    with out_of_sight(library):
+        press_on(library, "Delete")
+        says(library, "2 pictures are in the trash.")
+    expect(openers(library)).to_have_count(len(names) - 2)
+    press_on(library, "Undo")
+    says(library, "2 pictures are back in the library.")
+    expect(openers(library)).to_have_count(len(names))
+    expect_at(library, names[1])
 
 
 @pytest.fixture(scope="module")
