@@ -95,7 +95,7 @@ export function range(id, on = true) {
   const between = from < 0 ? [id] : ids.slice(Math.min(from, to), Math.max(from, to) + 1);
   const within = all ? excepted : chosen;
   for (const each of between) (all ? !on : on) ? within.add(each) : within.delete(each);
-  anchor ??= id;
+  if (from < 0) anchor = id;
   show();
 }
 

@@ -145,6 +145,19 @@ def test_an_undo_puts_back_whole_what_was_taken_out_while_far_away(library: Page
     expect_at(library, names[1])
 
 
+def test_a_range_whose_beginning_is_gone_begins_anew(
+    library: Page, names: list[str], studio: Studio, api: requests.Session, herd: dict[str, str]
+) -> None:
+    openers(library).first.focus()
+    press(library, "x")
+    api.delete(f"{studio.url}/api/v1/images/{herd[names[0]]}")
+    library.locator("#q").fill("herd-")
+    expect(tiles(library)).to_have_count(len(names) - 1)
+    for tile in (0, 2):
+        openers(library).nth(tile).click(modifiers=["Shift"])
+    expect(library.locator("#grid [name=ids]:checked")).to_have_count(3)
+
+
 @pytest.fixture(scope="module")
 def viewer(studio: Studio) -> str:
     """The address of somebody who may only look."""
