@@ -119,8 +119,11 @@ export async function chooseAll() {
   wish = location.search;
   excepted.clear();
   show();
-  const answer = await fetch(document.querySelector("[data-library]").dataset.count + wish);
-  if (answer.ok && all) form().dataset.matching = await answer.text();
+  const asked = wish;
+  const answer = await fetch(document.querySelector("[data-library]").dataset.count + asked);
+  const matching = await answer.text();
+  if (!answer.ok || !all || wish !== asked) return;
+  form().dataset.matching = matching;
   show();
 }
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.library import bring, openers, out_of_sight, picture, says, tiles
 from tests.browser.windows import PASSWORD, Windows, sign_in
@@ -143,6 +143,23 @@ def test_an_undo_puts_back_whole_what_was_taken_out_while_far_away(library: Page
     says(library, "2 pictures are back in the library.")
     expect(openers(library)).to_have_count(len(names))
     expect_at(library, names[1])
+
+
+def test_the_number_of_all_that_match_is_that_of_the_last_search(library: Page, names: list[str]) -> None:
+    late: list[Route] = []
+    library.route("**/library/count?q=herd", lambda route: late.append(route))
+    openers(library).first.focus()
+    with library.expect_request("**/library/count?q=herd"):
+        press(library, "Control+a")
+    library.locator("#q").fill("herd-1")
+    expect(tiles(library)).to_have_count(1)
+    openers(library).first.focus()
+    press(library, "Control+a")
+    expect(library.locator(".bulk__count")).to_have_text("All 1 selected")
+    with library.expect_response("**/library/count?q=herd"):
+        late[0].continue_()
+    library.evaluate("() => new Promise((done) => setTimeout(done, 100))")  # the page has read it by then
+    expect(library.locator(".bulk__count")).to_have_text("All 1 selected")
 
 
 def test_a_range_whose_beginning_is_gone_begins_anew(
