@@ -47,6 +47,8 @@ WISHES: dict[str, tuple[dict[str, Any], Fits]] = {
         {"q": "light", "filter": "uploaded", "colour": "red"},
         lambda row: "light" in (row.prompt or "") and row.kind == "uploaded" and row.colours == [COLOURS["red"]],
     ),
+    "the trash": ({"filter": "trash"}, lambda _: True),
+    "a word in the trash": ({"filter": "trash", "q": "dunes"}, lambda row: "dunes" in (row.prompt or "")),
 }
 ORDERS: dict[str, Callable[[Image], Any]] = {
     "newest": lambda row: -row.id,
@@ -58,7 +60,10 @@ ORDERS: dict[str, Callable[[Image], Any]] = {
 
 @pytest.fixture(params=[1, 7, 2_000], ids=lambda walk: f"walk of {walk}")
 def pictures(request: pytest.FixtureRequest, ann: Member, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Image]]:
-    """Sixty pictures among others, found after walking over few rows or over all; an era is eight ids or more."""
+    """Sixty pictures, some in the trash, among others.
+
+    They are found after walking over few rows or over all; an era is eight ids or more.
+    """
     monkeypatch.setattr(shapes, "WALK", dict.fromkeys(shapes.WALK, request.param))
     monkeypatch.setattr(shapes, "SORTED_WALK", request.param)
     monkeypatch.setattr(shapes, "RARE", request.param)
@@ -86,6 +91,7 @@ def _picture(rng: random.Random, number: int, member: Member) -> Image:
         favourite=rng.random() < 0.3,
         usage_count=rng.choice((0, 0, 1, 2)),
         created_at=DAY_ONE + timedelta(days=number // 2),
+        deleted_at=DAY_ONE if rng.random() < 0.3 else None,
         mime_type="image/png",
         width=width,
         height=height,
@@ -113,8 +119,9 @@ def pages(wish: Wish, limit: int) -> list[int]:
 @pytest.mark.parametrize("wished", WISHES)
 def test_pages_together_are_what_fits_in_every_order(pictures: list[Image], wished: str) -> None:
     wishes, fits = WISHES[wished]
+    place = [row for row in pictures if (row.deleted_at is not None) == (wishes.get("filter") == "trash")]
     for sort, key in ORDERS.items():
-        expected = [row.id for row in sorted(filter(fits, pictures), key=key)]
+        expected = [row.id for row in sorted(filter(fits, place), key=key)]
         wish = Wish(**wishes, sort=sort)
 
         assert pages(wish, 4) == expected, sort
