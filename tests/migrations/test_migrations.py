@@ -57,6 +57,19 @@ def test_from_nothing_to_the_newest_is_what_the_models_say(app: Flask) -> None:
     check()
 
 
+def test_the_indexes_that_a_check_passes_over_are_there(app: Flask) -> None:
+    """Models cannot say what they are on either database, and nothing but speed would tell that one is gone."""
+    if db.engine.dialect.name == "sqlite":
+        asked = "SELECT name, sql FROM sqlite_master WHERE name LIKE '%image_index%'"
+        wanted = {"ix_image_index_newest": "image_id", "image_index_fts": "content=''"}
+    else:
+        asked = "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'image_index'"
+        wanted = {"ix_image_index_newest": "(image_id + 0)", "ix_image_index_terms": "USING gin"}
+    with db.engine.connect() as connection:
+        found = dict(connection.execute(text(asked)).all())
+    assert {name: said in found.get(name, "") for name, said in wanted.items()} == dict.fromkeys(wanted, True)
+
+
 def test_there_is_one_line_of_revisions_without_a_fork() -> None:
     assert len(SCRIPTS.get_heads()) == 1
     assert sorted(REVISIONS, reverse=True) == REVISIONS
