@@ -7,19 +7,21 @@ from sqlalchemy import Connection
 from imagegen.extensions import db
 from imagegen.models.columns import Sentence, UtcDateTime
 from imagegen.models.connection import RETRY_SECONDS, WRITES
+from imagegen.models.image_index import FTS_TABLE
 from imagegen.models.triggers import install
 from imagegen.services.library import indexing
+
+POSTGRESQLS_OWN = ("ix_image_index_terms", "ix_image_index_newest")
+"""The inverted index, and the order of ids, which is an expression there (`models.image_index.POSITION`)."""
 
 STORED_AS = {UtcDateTime: "sa.DateTime(timezone=True)", Sentence: "sa.Text()"}
 
 
 def include_object(thing, name, kind, _reflected, _other) -> bool:
-    """Leave the search index alone: it belongs to SQLite's FTS5 or is PostgreSQL's own, and not to our models.
-
-    So does what the order of ids is on PostgreSQL, `models.image_index.POSITION`.
-    """
-    ours_alone = {"table": ("_fts",), "index": ("ix_image_index_terms", "ix_image_index_newest")}.get(kind, ())
-    return name is None or not any(each in name for each in ours_alone)
+    """Leave alone what no model can say: the tables of SQLite's FTS5, and PostgreSQL's own indexes."""
+    if kind == "table":
+        return not name.startswith(FTS_TABLE)
+    return kind != "index" or context.get_bind().dialect.name != "postgresql" or name not in POSTGRESQLS_OWN
 
 
 def render_item(kind, thing, _context) -> str | bool:

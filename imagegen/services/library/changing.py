@@ -65,6 +65,7 @@ def star_all(uow: UnitOfWork, *, public_ids: Iterable[str], on: bool) -> list[st
 
 def _star(uow: UnitOfWork, public_ids: Iterable[str], *, on: bool) -> list[str]:
     ids = [image_id for image_id, _ in chosen(uow, public_ids)]
+    indexing.hold(uow, ids)
     changed = uow.execute(
         update(Image)
         .where(Image.id.in_(ids), Image.favourite.is_(not on))

@@ -339,6 +339,7 @@ def _lexeme(mark: str) -> str:
 def alike(*, dialect: str, limit: int) -> Subquery:
     """Return ids (`image_id`) of pictures whose perceptual hash has a quarter that is all but the same.
 
+    Which of them, where there are more than `limit`, is up to the index.
     What is looked for is its parameter `alike`: `alike_query`.
     """
     query = _given(dialect, "alike", String)

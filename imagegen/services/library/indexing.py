@@ -82,6 +82,14 @@ def reindex(uow: UnitOfWork, image_ids: Iterable[int]) -> None:
     _write(uow.connection(), set(image_ids))
 
 
+def hold(uow: UnitOfWork, image_ids: Iterable[int]) -> None:
+    """Wait for others who change these pictures, before a statement that changes many of them.
+
+    Statements hold rows in an order of their own: two of them could wait for each other.
+    """
+    _hold(uow.connection(), sorted(image_ids))
+
+
 def catch_up(connection: Connection) -> int:
     """Index the pictures that have no index row yet, after an upgrade; return how many there were."""
     missing = select(_images.c.id).outerjoin(_index, _index.c.image_id == _images.c.id)
@@ -179,8 +187,8 @@ def _write_bare(connection: Connection, images: Sequence[Image]) -> None:
 def _hold(connection: Connection, oldest_first: Sequence[int]) -> None:
     """Wait for others who change these pictures: else the later row would not know what the earlier one did.
 
-    All are held before any is written, from the oldest on, as an UPDATE of many ids does it too: two who held theirs
-    in different orders would wait for each other.
+    All are held before any is written, and by everybody from the oldest on: two who held theirs in different orders
+    would wait for each other.
     """
     if connection.dialect.name != "postgresql":
         return

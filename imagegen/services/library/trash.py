@@ -70,6 +70,7 @@ def forget(uow: UnitOfWork, images: Mapping[int, str]) -> None:
 
 
 def _move(uow: UnitOfWork, images: dict[int, str], *, deleted_at: datetime | None) -> list[str]:
+    indexing.hold(uow, images)
     uow.execute(
         update(Image).where(Image.id.in_(images)).values(deleted_at=deleted_at, stack_size=1),
         execution_options={"synchronize_session": False},

@@ -122,6 +122,7 @@ def check_free(image: Image) -> None:
 def _count(uow: UnitOfWork, image_ids: set[int], *, used: bool) -> None:
     if not image_ids:
         return
+    indexing.hold(uow, image_ids)
     uses = select(func.count()).where(ImageUse.image_id == Image.id).correlate(Image).scalar_subquery()
     values = {"usage_count": uses} | ({"last_used_at": now()} if used else {})
     uow.execute(

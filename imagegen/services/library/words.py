@@ -22,11 +22,12 @@ _MOST_TERMS = 12
 
 
 def fold(text: str) -> str:
-    """Return `text` without case, accents and variants of the same letter."""
+    """Return `text` without case, accents and variants of the same letter; what is folded folds to itself."""
     if text.isascii():
         return text.lower()
     bare = "".join(c for c in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(c))
-    return unicodedata.normalize("NFC", bare)
+    # Signs such as those of ℃ and ™ have no case, but the letters in them have.
+    return unicodedata.normalize("NFC", bare.casefold())
 
 
 def split(text: str) -> list[str]:
