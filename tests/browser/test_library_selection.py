@@ -207,3 +207,22 @@ def test_who_may_only_look_is_offered_nothing_else_and_no_key_does_more(
     openers(page).nth(2).click()
     expect(page.locator("#drawer .facts")).to_contain_text(names[2])
     assert "POST" not in sent
+
+
+@pytest.mark.parametrize("name", ["Tag", "Collection"])
+@pytest.mark.parametrize("width", [360, 768, 1440])
+def test_the_menus_of_the_bar_open_at_their_buttons(
+    windows: Windows, names: list[str], name: str, width: int
+) -> None:
+    page = windows.open("/library?q=herd", viewport={"width": width, "height": 800})
+    openers(page).first.focus()
+    press(page, "x")
+    bar = page.locator(".bulk")
+    button = bar.get_by_role("button", name=name, exact=True).first
+    button.click()
+    menu = page.locator(".bulk__menu:popover-open")
+    expect(menu).to_be_in_viewport(ratio=1)
+    its, buttons, bars = menu.bounding_box(), button.bounding_box(), bar.bounding_box()
+    assert its and buttons and bars
+    assert its["x"] <= buttons["x"] + buttons["width"] and buttons["x"] <= its["x"] + its["width"]
+    assert 0 <= bars["y"] - (its["y"] + its["height"]) <= 24
