@@ -7,6 +7,7 @@ import { filesOf } from "./dropped.js";
 const AT_ONCE = 3;
 const AGAIN_FROM = 429;
 const SIGNED_OUT = 401;
+const SHEET_STAYS_MS = 2000;
 
 const waiting = [];
 const busy = new Set();
@@ -15,6 +16,7 @@ let done = 0;
 let all = 0;
 let turnedDown = 0;
 let own = false; // what is dragged comes from the page itself
+let falling = 0;
 
 const tray = () => document.querySelector("dialog[open] [data-tray]") ?? document.querySelector("[data-tray]");
 const token = () => JSON.parse(document.body.getAttribute("hx-headers:inherited") ?? "{}")["X-CSRFToken"] ?? "";
@@ -40,6 +42,7 @@ let bind = () => {
   for (const name of ["pointerdown", "dragstart", "dragend"]) {
     document.addEventListener(name, () => (own = name === "dragstart"));
   }
+  for (const name of ["pointermove", "keydown"]) document.addEventListener(name, () => falling && fall());
   addEventListener("beforeunload", (event) => (waiting.length || busy.size) && event.preventDefault());
 };
 
@@ -88,10 +91,26 @@ async function dragged(event) {
   if (own || !event.dataTransfer?.types.includes("Files") || !receivers.length) return;
   event.preventDefault();
   if (event.type === "dragover") receivers.at(-1).show();
-  const sheet = document.querySelector("dialog[open] [data-drop]") ?? document.querySelector("[data-drop]");
-  if (event.type === "dragover") sheet.hidden = false;
-  else if (event.type === "drop" || !event.relatedTarget) sheet.hidden = true;
+  if (event.type === "dragover") rise();
+  else if (event.type === "drop" || !event.relatedTarget) fall();
   if (event.type === "drop") accept(await filesOf(event.dataTransfer));
+}
+
+/*
+ * The sheet on which files are dropped. Who lets go of them elsewhere, or thinks better of it, may leave no event behind:
+ * it goes once nothing is heard of the drag, or something that no drag lets through.
+ */
+function rise() {
+  const sheet = document.querySelector("dialog[open] [data-drop]") ?? document.querySelector("[data-drop]");
+  if (sheet.hidden) sheet.hidden = false;
+  clearTimeout(falling);
+  falling = setTimeout(fall, SHEET_STAYS_MS);
+}
+
+function fall() {
+  clearTimeout(falling);
+  falling = 0;
+  for (const sheet of document.querySelectorAll("[data-drop]")) sheet.hidden = true;
 }
 
 function next() {

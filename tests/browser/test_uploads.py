@@ -86,6 +86,23 @@ def test_what_is_dropped_on_the_page_is_in_the_grid(library: Page, tmp_path: Pat
         expect(library.locator(f"#grid .thumb a[href='{address}']")).to_be_attached()
 
 
+def drag(page: Page, kind: str, x: int = 300) -> None:
+    """Drag a file over the page, or let go of it elsewhere."""
+    data = {"items": [], "files": [__file__], "dragOperationsMask": 1}
+    page.context.new_cdp_session(page).send("Input.dispatchDragEvent", {"type": kind, "x": x, "y": 400, "data": data})
+
+
+@pytest.mark.parametrize("moves", [True, False], ids=["the-pointer-is-back", "nothing-is-heard-of-it"])
+def test_the_sheet_goes_when_a_drag_ends_without_a_word(library: Page, moves: bool) -> None:
+    for kind in ("dragEnter", "dragOver", "dragCancel"):
+        drag(library, kind)
+    expect(library.locator("[data-drop]:visible")).to_have_count(1)
+    if moves:
+        library.mouse.move(200, 300)
+        assert library.locator("[data-drop]:visible").count() == 0
+    expect(library.locator("[data-drop]:visible")).to_have_count(0)
+
+
 @pytest.mark.parametrize("focused", ["body", "#q"])
 def test_a_picture_is_pasted_from_the_clipboard_wherever_one_is(library: Page, tmp_path: Path, focused: str) -> None:
     library.locator(focused).focus()
