@@ -64,6 +64,8 @@ function picked(input) {
 function accept(files) {
   const { onStored, show: bringUp } = receivers.at(-1);
   bringUp();
+  const lines = tray().querySelector("[data-lines]");
+  const before = lines.childElementCount;
   for (const file of files) {
     const line = document.querySelector("template[data-line]").content.firstElementChild.cloneNode(true);
     const entry = { file, line, onStored, request: null };
@@ -71,12 +73,14 @@ function accept(files) {
     line.querySelector("[data-name]").title = file.name;
     line.querySelector("[data-cancel]").addEventListener("click", () => cancel(entry));
     line.querySelector("[data-again]").addEventListener("click", () => again(entry));
-    tray().querySelector("[data-lines]").append(line);
+    lines.append(line);
     waiting.push(entry);
     all += 1;
     show(entry, "waiting");
   }
   next();
+  // Those that were brought before may fill the tray.
+  if (lines.children[before]) lines.scrollTop += lines.children[before].getBoundingClientRect().top - lines.getBoundingClientRect().top;
 }
 
 function pasted(event) {

@@ -103,6 +103,14 @@ def test_the_sheet_goes_when_a_drag_ends_without_a_word(library: Page, moves: bo
     expect(library.locator("[data-drop]:visible")).to_have_count(0)
 
 
+def test_what_is_brought_is_in_sight_in_a_tray_that_is_full(library: Page, tmp_path: Path) -> None:
+    first = [picture(tmp_path, f"early-{n}.png", (10, 20 * n, 40)) for n in range(12)]
+    library.locator("#upload").set_input_files(first)
+    expect(library.locator(".tray__line[data-state=added]")).to_have_count(len(first))
+    library.locator("#upload").set_input_files([picture(tmp_path, "late.png", (90, 10, 40))])
+    expect(library.locator(".tray__line", has_text="late.png")).to_be_in_viewport(ratio=0.9)
+
+
 @pytest.mark.parametrize("focused", ["body", "#q"])
 def test_a_picture_is_pasted_from_the_clipboard_wherever_one_is(library: Page, tmp_path: Path, focused: str) -> None:
     library.locator(focused).focus()
