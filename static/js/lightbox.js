@@ -6,11 +6,13 @@ const dialog = document.getElementById("lightbox");
 const part = (name) => dialog.querySelector(`[data-${name}]`);
 const act = (name) => dialog.querySelector(`[data-act="${name}"]`);
 
-/* A grid may hold thousands; so many on either side of the one that is opened come along. */
+/* A grid may hold thousands: so many on either side come along, and others once so few are left. */
 const BESIDE = 60;
+const EDGE = 12;
 
 let links = [];
 let at = 0;
+let gallery = null;
 
 const ACTS = {
   close: () => dialog.close(),
@@ -47,16 +49,28 @@ swipes(part("stage"));
 
 /** Show the picture of `link` large; the others in its gallery are its siblings. */
 export function open(link) {
-  const gallery = link.closest("[data-gallery], .siblings");
   const inTiles = document.querySelector(`[data-gallery] a[data-picture="${link.dataset.picture}"]`);
-  const chosen = gallery ? link : inTiles ?? link;
-  const all = [...(chosen.closest("[data-gallery], .siblings")?.querySelectorAll("a[data-picture]") ?? [chosen])];
-  const place = all.indexOf(chosen);
-  links = all.slice(Math.max(0, place - BESIDE), place + BESIDE + 1);
+  const chosen = link.closest("[data-gallery], .siblings") ? link : inTiles ?? link;
+  gallery = chosen.closest("[data-gallery], .siblings");
+  links = [];
+  gather(chosen);
+  if (!dialog.open) dialog.showModal();
+  show(at);
+}
+
+const all = (link) => [...(gallery?.querySelectorAll("a[data-picture]") ?? [link])];
+
+/* Those beside `link`, as the gallery holds them now: it grows at its end, and what is far away in it rests. */
+function gather(link) {
+  const found = all(link);
+  const place = found.findIndex(({ dataset }) => dataset.picture === link.dataset.picture);
+  if (place < 0) return;
+  const near = found.slice(Math.max(0, place - BESIDE), place + BESIDE + 1);
+  at = near.indexOf(found[place]);
+  if (near.length === links.length && near.every((each, index) => each === links[index])) return;
+  links = near;
   dialog.toggleAttribute("data-lone", links.length < 2);
   part("filmstrip").replaceChildren(...links.map(frame));
-  if (!dialog.open) dialog.showModal();
-  show(links.indexOf(chosen));
 }
 
 function thumbnail(link) {
@@ -74,13 +88,26 @@ function frame(link, index) {
   image.alt = "";
   image.loading = "lazy";
   button.append(image);
-  button.addEventListener("click", () => show(index));
+  button.addEventListener("click", () => (links[index].isConnected ? show(index) : gather(links[at])));
   return button;
 }
 
 function go(step) {
   if (dialog.hasAttribute("data-zoom")) return;
-  show((at + step + links.length) % links.length);
+  if (Math.min(at, links.length - 1 - at) < EDGE || !links[at + step]?.isConnected) gather(links[at]);
+  if (links[at + step]) return show(at + step);
+  // From the last to the first, but not where there is more than what is here.
+  if (gallery?.querySelector(".grid__more, [data-resting]")) return;
+  gather(all(links[at]).at(step > 0 ? 0 : -1));
+  show(at);
+}
+
+/* How far one has come: a grid counts its tiles, those too that rest; behind its last others may wait. */
+function counted() {
+  const tiles = [...(gallery?.querySelectorAll(".thumb[data-id]") ?? [])];
+  const place = tiles.indexOf(links[at].closest(".thumb"));
+  const [number, total] = place < 0 ? [at, links.length] : [place, tiles.length];
+  return total > 1 ? `${number + 1} / ${total}${gallery.querySelector(".grid__more") ? "+" : ""}` : "";
 }
 
 function show(index) {
@@ -96,7 +123,7 @@ function show(index) {
   const full = new Image();
   full.onload = () => links[at]?.dataset === dataset && (large.src = full.src);
   full.src = dataset.large;
-  part("count").textContent = links.length > 1 ? `${at + 1} / ${links.length}` : "";
+  part("count").textContent = counted();
   const words = new Set([dataset.prompt || large.alt, dataset.caption]);
   part("prompt").textContent = [...words].filter(Boolean).join(" · ");
   act("copy").hidden = !dataset.prompt;
@@ -108,6 +135,8 @@ function show(index) {
     thumb.ariaCurrent = position === at ? "true" : null;
   }
   part("filmstrip").children[at].scrollIntoView({ block: "nearest", inline: "center" });
+  // The page below comes along: so it brings what is next, and shows this one once the dialog is closed.
+  (links[at].closest(".thumb") ?? links[at]).scrollIntoView({ block: "nearest" });
   if (!facts().hidden) loadFacts();
 }
 

@@ -1,0 +1,63 @@
+"""One picture over the window, in a real browser: on through a grid of which only a part is there."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import requests
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.library import bring, openers, picture, tiles
+from tests.browser.windows import Windows
+from tests.running_studio import Studio
+
+A_PAGE = 40
+"""So many pictures the library shows before it asks for more."""
+
+MANY = 2 * A_PAGE + 10
+
+
+@pytest.fixture(scope="module")
+def march(studio: Studio, api: requests.Session, tmp_path_factory: pytest.TempPathFactory) -> int:
+    """More pictures than two pages show; returns how many."""
+    folder = tmp_path_factory.mktemp("march")
+    bring(studio, api, [picture(folder, f"march-{n}.png", (2 * n, 90, 30), (640, 400)) for n in range(MANY)])
+    return MANY
+
+
+@pytest.fixture
+def library(windows: Windows, march: int) -> Page:
+    """The newest of them at the width of a phone, where a picture opens large at once."""
+    page = windows.open("/library?q=march", viewport={"width": 360, "height": 740})
+    expect(tiles(page)).not_to_have_count(0)
+    return page
+
+
+def count(page: Page) -> Locator:
+    return page.locator("#lightbox [data-count]")
+
+
+def test_arrows_lead_through_all_of_them_and_the_page_below_comes_along(library: Page, march: int) -> None:
+    openers(library).first.click()
+    expect(count(library)).to_have_text(re.compile(r"^1 / \d+\+$"))
+    for number in range(2, march + 1):
+        library.keyboard.press("ArrowRight")
+        if not re.match(rf"{number} /", count(library).inner_text()):  # the next page is on its way
+            expect(library.locator(f"#grid .thumb:nth-child({number})")).to_be_attached()
+            library.keyboard.press("ArrowRight")
+        expect(count(library)).to_have_text(re.compile(rf"^{number} / "))
+    expect(count(library)).to_have_text(f"{march} / {march}")
+    library.keyboard.press("ArrowLeft")
+    expect(count(library)).to_have_text(f"{march - 1} / {march}")
+
+    library.keyboard.press("Escape")
+    focused = library.locator("#grid .tile__open:focus")
+    expect(focused).to_have_count(1)
+    expect(library.locator("#grid .thumb:has(:focus)")).to_be_in_viewport(ratio=1)
+
+
+def test_the_first_is_no_way_to_a_last_that_is_not_there_yet(library: Page) -> None:
+    openers(library).first.click()
+    library.keyboard.press("ArrowLeft")
+    expect(count(library)).to_have_text(re.compile(r"^1 / "))
