@@ -67,9 +67,9 @@ class Rendition(StoredFile):
 class Looks:
     """What a picture looks like, in a few bytes.
 
-    `placeholder` is a data URI of under 400 bytes; `colours` are up to five, `#rrggbb`, the most frequent
-    first; `phash` is 64 bits as 16 hex digits, in which near duplicates differ in few places, or None where there is
-    no shape.
+    `placeholder` is a data URI of under 400 bytes, or "" for a picture that one can see through; `colours` are up to
+    five, `#rrggbb`, the most frequent first; `phash` is 64 bits as 16 hex digits, in which near duplicates differ
+    in few places, or None where there is no shape.
     """
 
     placeholder: str

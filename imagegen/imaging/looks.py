@@ -16,6 +16,7 @@ from imagegen.imaging.facts import Looks
 PLACEHOLDER_LIMIT = 400
 _PLACEHOLDERS = ((16, 40), (12, 25), (8, 10))
 """Long side and WebP quality, tried until the data URI is short enough."""
+_OPAQUE = 255
 _COLOURS = 5
 _SIDE = 32
 _LOW = 8
@@ -30,7 +31,14 @@ def look(image: pyvips.Image) -> Looks:
     # So few pixels are Pillow's work: libvips takes longer to set its threads up than to scale them.
     small = Image.frombuffer("RGB", (opaque.width, opaque.height), opaque.write_to_memory())
     tiny = small.resize((_SIDE, _SIDE), Image.Resampling.LANCZOS, reducing_gap=2.0)
-    return Looks(placeholder=_placeholder(small), colours=_colours(tiny), phash=_phash(tiny))
+    # Through what is transparent a placeholder would be seen for good.
+    placeholder = "" if opaque is not image and _shows_through(image) else _placeholder(small)
+    return Looks(placeholder=placeholder, colours=_colours(tiny), phash=_phash(tiny))
+
+
+def _shows_through(image: pyvips.Image) -> bool:
+    """Tell whether any pixel is not opaque: many a picture has an alpha channel for nothing."""
+    return bool(image.extract_band(image.bands - 1).min() < _OPAQUE)
 
 
 def _placeholder(image: Image.Image) -> str:

@@ -178,13 +178,19 @@ def test_a_picture_smaller_than_the_trim_keeps_its_pixels_and_gets_the_proportio
 
 
 def test_the_placeholder_is_a_tiny_picture_of_the_picture(store: Callable[..., StoredPicture]) -> None:
-    image = specimens.scene(400, 300, "RGBA")
+    image = specimens.scene(400, 300).convert("RGBA")  # opaque, as most of those with an alpha channel
     uri = store(specimens.encoded("png", image)).looks.placeholder
     assert len(uri) < 400
     head, _, body = uri.partition(",")
     assert head == "data:image/webp;base64"
     with Image.open(io.BytesIO(base64.b64decode(body))) as tiny:
         assert tiny.size == (16, 12)
+
+
+def test_a_picture_that_one_can_see_through_has_nothing_behind_it(store: Callable[..., StoredPicture]) -> None:
+    looks = store(specimens.encoded("png", specimens.scene(400, 300, "RGBA"))).looks
+    assert looks.placeholder == ""
+    assert looks.colours
 
 
 def test_the_placeholder_of_noise_is_short_too(store: Callable[..., StoredPicture]) -> None:
