@@ -99,6 +99,7 @@ def shot(view: ShotView, *, job: Job, place: int | None = None) -> Context:
         "served_by": "" if _asked_for(row, job) else model_name(row.provider, row.model),
         "asked": "" if _asked_for(row, job) else job.model_label,
         "error": error(row.error_kind, row.error_message) if row.status in _ENDED_BADLY and row.error_kind else None,
+        "may_organise": readers.may(Right.ORGANISE),
         "retry_url": None,
         "again_url": address("generator.page", again=job.public_id) if may_create else None,
         "resolve_url": address("jobs.resolve", job_id=job.public_id, shot_id=row.public_id)

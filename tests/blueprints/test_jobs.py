@@ -189,6 +189,7 @@ def test_who_may_change_nothing_is_offered_nothing(ann: Person, make_person: Mak
             page = Page(looker.client.get(path, headers=headers).text)
             asked = [e.attributes.get("hx-post") or e.attributes.get("action", "") for e in page.elements]
             assert not [address for address in asked if address.startswith("/jobs/")], path
+            assert not [address for address in asked if address.endswith("/star")], path
             assert not [link for link in page.all("a") if "/generate?again" in link.attributes.get("href", "")]
 
 

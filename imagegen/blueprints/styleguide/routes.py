@@ -61,6 +61,7 @@ def _shot(number: int, status: ShotStatus, images: list[Context]) -> Context:
         "error": {"kind": kind, "sentence": gettext("What happened, in a sentence."), "advice": said(ADVICE[kind])}
         if badly
         else None,
+        "may_organise": True,
         "retry_url": None,
         "again_url": None,
         "resolve_url": None,
