@@ -107,7 +107,11 @@ def test_a_filter_stays_while_the_grid_goes_on(ann: Person) -> None:
 
 
 def test_an_empty_library_says_what_comes_here_and_an_empty_filter_how_to_leave_it(ann: Person) -> None:
-    assert "No pictures yet" in ann.client.get("/library").text
+    empty = Page(ann.client.get("/library").text)
+    assert "No pictures yet" in empty.text
+    primary = [each for each in empty.elements if "button--primary" in each.attributes.get("class", "").split()]
+    in_sight = [each for each in primary if not any("popover" in parent.attributes for parent in each.parents)]
+    assert [each.text.strip() for each in in_sight] == ["Upload"]  # one primary button a page
     make_job(ann)
     assert "Nothing found" in ann.client.get("/library?filter=favourites").text
     answer = ann.client.get("/library?filter=unheard-of")
