@@ -219,7 +219,8 @@ def test_the_chooser_says_how_often_a_picture_was_used(ann: Person, made: Made) 
 
 
 def test_recall_fills_the_form_in_part_or_whole(ann: Person) -> None:
-    made = make_job(ann, prompt="a calm lake at dawn")
+    asked = {"prompt": "a calm lake at dawn", "n": 4, "aspect_ratios": ["16:9"]}
+    made = make_job(ann, prompt="a calm lake at dawn", states=["succeeded"] * 4, request=asked)
 
     def form(recall: str) -> dict[str, list[str]]:
         return Page(ann.client.get(f"/generate?like={made.images[0]}&recall={recall}").text).form()
@@ -228,6 +229,12 @@ def test_recall_fills_the_form_in_part_or_whole(ann: Person) -> None:
         seed = library.get_image(made.images[0]).seed
     assert form("prompt")["prompt"] == ["a calm lake at dawn"]
     assert form("seed")["prompt"] == [""]
+    settings = form("settings")
+    assert settings["prompt"] == [""]
+    assert settings["variants"] == ["4"]
+    assert settings["aspect_ratios"] == ["16:9"]
+    drawer = Page(ann.client.get(f"/library/{made.images[0]}", headers=PARTIAL).text)
+    assert [link["href"] for link in drawer.all("a") if "recall=settings" in link["href"]]
     everything = form("everything")
     assert everything["prompt"] == ["a calm lake at dawn"]
     if seed is not None and "seed" in everything:

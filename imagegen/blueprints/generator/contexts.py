@@ -356,7 +356,8 @@ def form_of_job(job: Job) -> MultiDict[str, str]:
 def form_like_image(image: Image, job: Job | None, *, recall: str = "") -> MultiDict[str, str]:
     """Return the form for variations of a picture: all of its request but the seed, which is always new.
 
-    `recall` asks for its `prompt` alone, for its `seed` and the model that understands it, or for `everything`.
+    `recall` asks for its `prompt` alone, for its `seed` and the model that understands it, for its `settings` (all
+    but words and seed), or for `everything`.
     """
     form = form_of_job(job) if job is not None else MultiDict()
     form["prompt"] = image.prompt or image.title
@@ -364,6 +365,9 @@ def form_like_image(image: Image, job: Job | None, *, recall: str = "") -> Multi
     if recall in ("seed", "everything"):
         for name, value in _seed_of(image).items():
             form[name] = value
+    if recall == "settings":
+        form.poplist("prompt")
+        return form if job is not None else _settings_of(image)
     kept = _RECALLED.get(recall)
     return form if kept is None else MultiDict((name, form[name]) for name in kept if name in form)
 
@@ -372,5 +376,13 @@ _RECALLED = {"prompt": ("prompt",), "seed": ("seed", "model")}
 
 
 def _seed_of(image: Image) -> dict[str, str]:
-    made_with = {"model": f"{image.provider}:{image.model}"} if image.provider and image.model else {}
-    return made_with | ({"seed": str(image.seed)} if image.seed is not None else {})
+    return _model_of(image) | ({"seed": str(image.seed)} if image.seed is not None else {})
+
+
+def _settings_of(image: Image) -> MultiDict[str, str]:
+    """Return what a picture itself knows of its settings, for one whose job is gone."""
+    return MultiDict(_model_of(image) | ({"style": image.style} if image.style else {}))
+
+
+def _model_of(image: Image) -> dict[str, str]:
+    return {"model": f"{image.provider}:{image.model}"} if image.provider and image.model else {}

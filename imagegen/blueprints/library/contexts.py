@@ -203,10 +203,12 @@ def words_of(row: Image, typed: Mapping[str, str] | None = None) -> Context:
 
 
 def _recalls(row: Image) -> list[Context]:
-    """Return the ways to make something like it: its words, its seed, all of it."""
+    """Return the ways to make something like it: its words, its seed, its settings alone, all of it."""
     offered = [("prompt", gettext("Use its prompt"))]
     if row.seed is not None:
         offered.append(("seed", gettext("Use its seed")))
+    if row.model:
+        offered.append(("settings", gettext("Use its settings")))
     offered.append(("everything", gettext("Use everything")))
     return [
         {"label": label, "href": address("generator.page", like=row.public_id, recall=what)}
