@@ -113,6 +113,8 @@ def test_deleting_for_ever_asks_first_and_takes_only_what_is_in_the_trash(ann: P
     done(ann, "trash", ids=made.images[0])
     asked = post(ann, "/library/delete", form, partial=True)
     assert "Delete 2 pictures for ever?" in asked.text and shown(ann, "?filter=trash") == [made.images[0]]
+    assert "Their files go too." in asked.text
+    assert "Its file goes too." in post(ann, "/library/delete", {"ids": made.images[0]}, partial=True).text
     assert "<html" in post(ann, "/library/delete", form).text
     done(ann, "delete", **form)
     assert shown(ann, "?filter=trash") == [] and set(shown(ann)) == set(made.images[1:])
