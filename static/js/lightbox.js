@@ -36,6 +36,7 @@ dialog.addEventListener("click", (event) => {
 });
 dialog.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.target.closest("input, textarea, select")) return; // somebody writes: among the facts there are fields
   const name = KEYS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
   if (!name || (event.key === " " && event.target.closest("button:not([data-act=zoom])"))) return;
   event.preventDefault();

@@ -61,3 +61,17 @@ def test_the_first_is_no_way_to_a_last_that_is_not_there_yet(library: Page) -> N
     openers(library).first.click()
     library.keyboard.press("ArrowLeft")
     expect(count(library)).to_have_text(re.compile(r"^1 / "))
+
+
+def test_words_are_written_among_the_facts_without_setting_off_its_keys(library: Page) -> None:
+    openers(library).nth(1).click()
+    library.keyboard.press("i")
+    title = library.locator("#lightbox-facts").get_by_label("Title")
+    title.click()
+    library.keyboard.type("vivid is dusk")
+    library.keyboard.press("ArrowLeft")
+    expect(title).to_have_value("vivid is dusk")
+    expect(count(library)).to_have_text(re.compile(r"^2 / "))
+    library.keyboard.press("Tab")
+    expect(library.locator("#lightbox-facts").get_by_role("status")).to_have_text("Saved")
+    library.locator("#lightbox-facts").get_by_label("Title").fill("")
