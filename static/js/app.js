@@ -66,15 +66,24 @@ palette?.addEventListener("focusin", async () => (await import("./palette.js")).
 
 /*
  * Toasts go by themselves; whoever reads or points at one keeps it. Their place is a popover, shown anew for each, so
- * that it lies above an open dialog too.
+ * that it lies above an open dialog too. What a picture that is open large leaves to undo has to be within it: all else
+ * cannot be pressed meanwhile.
  */
 const toasts = document.getElementById("toasts");
 if (toasts) {
+  const home = toasts.parentElement;
+  const large = document.getElementById("lightbox");
   toasts.showPopover();
+  large?.addEventListener("close", () => {
+    if (!large.contains(toasts)) return;
+    home.append(toasts);
+    toasts.showPopover();
+  });
   new MutationObserver((changes) => {
     const added = changes.flatMap((change) => [...change.addedNodes]).filter((node) => node.dataset?.toast !== undefined);
     if (!added.length) return;
     toasts.hidePopover();
+    if (large?.open) large.append(toasts);
     toasts.showPopover();
     toast.age(added);
   }).observe(toasts, { childList: true });

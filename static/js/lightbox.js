@@ -1,4 +1,4 @@
-/* One picture over the window, its siblings below. Arrows, Space (zoom), S, D, V, C, I, Escape. */
+/* One picture over the window, its siblings below. Arrows, Space (zoom), S, D, V, C, I, Delete, Escape. */
 
 import { copy } from "./toast.js";
 
@@ -9,6 +9,8 @@ const act = (name) => dialog.querySelector(`[data-act="${name}"]`);
 /* A grid may hold thousands: so many on either side come along, and others once so few are left. */
 const BESIDE = 60;
 const EDGE = 12;
+
+const LEAVE = new Set(["trash", "restore", "delete"]);
 
 let links = [];
 let at = 0;
@@ -24,9 +26,10 @@ const ACTS = {
   again: () => act("again").click(),
   copy: () => links[at].dataset.prompt && copy(links[at].dataset.prompt),
   facts: toggleFacts,
+  remove: () => act("remove")?.checkVisibility() && act("remove").click(),
 };
-const KEYS = { ArrowLeft: "previous", ArrowRight: "next", " ": "zoom", s: "star", d: "download", v: "again", c: "copy", i: "facts" };
-const LINKS = new Set(["download", "again"]);
+const KEYS = { ArrowLeft: "previous", ArrowRight: "next", " ": "zoom", s: "star", d: "download", v: "again", c: "copy", i: "facts", Delete: "remove", Backspace: "remove" };
+const LINKS = new Set(["download", "again", "remove"]); // do it by themselves
 
 dialog.addEventListener("click", (event) => {
   const name = event.target.closest("[data-act]")?.dataset.act;
@@ -45,6 +48,9 @@ dialog.addEventListener("keydown", (event) => {
 dialog.addEventListener("close", () => {
   part("large").removeAttribute("src");
   links[at]?.focus({ preventScroll: true });
+});
+document.addEventListener("library:changed", ({ detail }) => {
+  if (dialog.open && LEAVE.has(detail.verb) && detail.ids.includes(links[at].dataset.picture)) goPast(detail.ids);
 });
 swipes(part("stage"));
 
@@ -103,6 +109,15 @@ function go(step) {
   show(at);
 }
 
+/* What is shown is not in the grid any more: on to what came behind it, or before, or back to the page. */
+function goPast(ids) {
+  const left = (link) => !ids.includes(link.dataset.picture);
+  const next = links.slice(at).find(left) ?? links.slice(0, at).findLast(left);
+  if (!next) return dialog.close();
+  gather(next);
+  return show(at);
+}
+
 /* How far one has come: a grid counts its tiles, those too that rest; behind its last others may wait. */
 function counted() {
   const tiles = [...(gallery?.querySelectorAll(".thumb[data-id]") ?? [])];
@@ -130,6 +145,11 @@ function show(index) {
   act("copy").hidden = !dataset.prompt;
   act("download").href = dataset.download;
   act("again").href = dataset.again;
+  const remove = act("remove");
+  if (remove) {
+    remove.hidden = gallery?.id !== "grid" || gallery.hasAttribute("data-trashed"); // elsewhere nothing would take it out
+    remove.setAttribute("hx-vals", JSON.stringify({ ids: dataset.picture }));
+  }
   const star = act("star");
   if (star) star.ariaPressed = document.getElementById(`star-${dataset.picture}`)?.ariaPressed ?? "false";
   for (const [position, thumb] of [...part("filmstrip").children].entries()) {

@@ -38,8 +38,14 @@ def count(page: Page) -> Locator:
     return page.locator("#lightbox [data-count]")
 
 
+def enlarge(page: Page, number: int) -> None:
+    """Open a picture large, and wait until it is: its script is fetched for the first one."""
+    openers(page).nth(number - 1).click()
+    expect(count(page)).to_have_text(re.compile(rf"^{number} / "))
+
+
 def test_arrows_lead_through_all_of_them_and_the_page_below_comes_along(library: Page, march: int) -> None:
-    openers(library).first.click()
+    enlarge(library, 1)
     expect(count(library)).to_have_text(re.compile(r"^1 / \d+\+$"))
     for number in range(2, march + 1):
         library.keyboard.press("ArrowRight")
@@ -58,13 +64,13 @@ def test_arrows_lead_through_all_of_them_and_the_page_below_comes_along(library:
 
 
 def test_the_first_is_no_way_to_a_last_that_is_not_there_yet(library: Page) -> None:
-    openers(library).first.click()
+    enlarge(library, 1)
     library.keyboard.press("ArrowLeft")
     expect(count(library)).to_have_text(re.compile(r"^1 / "))
 
 
 def test_words_are_written_among_the_facts_without_setting_off_its_keys(library: Page) -> None:
-    openers(library).nth(1).click()
+    enlarge(library, 2)
     library.keyboard.press("i")
     title = library.locator("#lightbox-facts").get_by_label("Title")
     title.click()
@@ -75,3 +81,31 @@ def test_words_are_written_among_the_facts_without_setting_off_its_keys(library:
     library.keyboard.press("Tab")
     expect(library.locator("#lightbox-facts").get_by_role("status")).to_have_text("Saved")
     library.locator("#lightbox-facts").get_by_label("Title").fill("")
+
+
+@pytest.mark.parametrize("way", ["button", "key"])
+def test_one_is_deleted_and_the_next_is_shown_until_that_is_taken_back(library: Page, way: str) -> None:
+    names = [opener.get_attribute("data-picture") for opener in openers(library).all()[:4]]
+    enlarge(library, 2)
+    lightbox = library.get_by_role("dialog", name="Picture")
+    if way == "button":
+        lightbox.get_by_role("button", name="Delete").click()
+    else:
+        library.keyboard.press("Delete")
+    expect(library.locator(f"#tile-{names[1]}")).to_have_count(0)
+    expect(lightbox.locator("[data-large]")).to_have_attribute("src", re.compile(f"/media/{names[2]}/"))
+    expect(count(library)).to_have_text(re.compile(r"^2 / "))
+    library.locator(".toast").get_by_role("button", name="Undo").last.click()
+    expect(library.locator(f"#tile-{names[1]}")).to_be_attached()
+    library.keyboard.press("Escape")
+    assert [opener.get_attribute("data-picture") for opener in openers(library).all()[:4]] == names
+
+
+def test_in_the_trash_nothing_is_deleted_by_the_way(library: Page, studio: Studio, api: requests.Session) -> None:
+    image_id = openers(library).nth(5).get_attribute("data-picture")
+    api.delete(f"{studio.url}/api/v1/images/{image_id}")
+    library.goto("/library?filter=trash")
+    openers(library).first.click()
+    expect(library.get_by_role("dialog", name="Picture")).to_be_visible()
+    expect(library.get_by_role("dialog", name="Picture").get_by_role("button", name="Delete")).to_have_count(0)
+    api.post(f"{studio.url}/api/v1/images/{image_id}/restore")
