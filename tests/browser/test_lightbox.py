@@ -109,3 +109,12 @@ def test_in_the_trash_nothing_is_deleted_by_the_way(library: Page, studio: Studi
     expect(library.get_by_role("dialog", name="Picture")).to_be_visible()
     expect(library.get_by_role("dialog", name="Picture").get_by_role("button", name="Delete")).to_have_count(0)
     api.post(f"{studio.url}/api/v1/images/{image_id}/restore")
+
+
+def test_on_a_phone_all_there_is_to_do_with_a_picture_is_two_steps_away(library: Page) -> None:
+    enlarge(library, 1)
+    library.get_by_role("button", name="Facts (i)").click()
+    library.locator("#lightbox-facts").get_by_role("link", name="Open its page").click()
+    side = library.get_by_role("region", name="Facts")
+    for name in ("Save", "Copy link", "Delete"):
+        expect(side.get_by_role("button", name=name, exact=True).first).to_be_visible()
