@@ -96,6 +96,10 @@ class _Shell:
         return readers.may(Right.ORGANISE)
 
     @cached_property
+    def may_create(self) -> bool:
+        return readers.may(Right.CREATE)
+
+    @cached_property
     def after(self) -> int:
         # Of the same snapshot as all that the page shows.
         return int(g.identity.organisation.event_seq)

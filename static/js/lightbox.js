@@ -23,7 +23,7 @@ const ACTS = {
   zoom: toggleZoom,
   star: star,
   download: () => act("download").click(),
-  again: () => act("again").click(),
+  again: () => act("again")?.click(),
   copy: () => links[at].dataset.prompt && copy(links[at].dataset.prompt),
   facts: toggleFacts,
   remove: () => act("remove")?.checkVisibility() && act("remove").click(),
@@ -144,7 +144,8 @@ function show(index) {
   part("prompt").textContent = [...words].filter(Boolean).join(" · ");
   act("copy").hidden = !dataset.prompt;
   act("download").href = dataset.download;
-  act("again").href = dataset.again;
+  const again = act("again"); // who may not create has none
+  if (again) again.href = dataset.again;
   const remove = act("remove");
   if (remove) {
     remove.hidden = gallery?.id !== "grid" || gallery.hasAttribute("data-trashed"); // elsewhere nothing would take it out

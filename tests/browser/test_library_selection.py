@@ -206,6 +206,13 @@ def test_who_may_only_look_is_offered_nothing_else_and_no_key_does_more(
     openers(page).nth(3).click(modifiers=["Shift"])
     openers(page).nth(2).click()
     expect(page.locator("#drawer .facts")).to_contain_text(names[2])
+    expect(page.locator("#drawer").get_by_placeholder(re.compile("commas|cannot see"))).to_have_count(0)
+    openers(page).nth(2).click()
+    lightbox = page.get_by_role("dialog", name="Picture")
+    expect(lightbox.get_by_role("link", name="Download")).to_be_visible()
+    press(page, "v", "Delete", "Backspace")
+    for name in ("Variations", "Star", "Delete"):
+        expect(lightbox.get_by_text(name, exact=True)).to_have_count(0)
     assert "POST" not in sent
 
 
