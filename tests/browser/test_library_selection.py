@@ -233,3 +233,20 @@ def test_the_menus_of_the_bar_open_at_their_buttons(
     assert its and buttons and bars
     assert its["x"] <= buttons["x"] + buttons["width"] and buttons["x"] <= its["x"] + its["width"]
     assert 0 <= bars["y"] - (its["y"] + its["height"]) <= 24
+
+
+@pytest.mark.parametrize("width", [1280, 1440])
+def test_the_bar_stands_beside_the_drawer_with_all_its_verbs_in_longer_words_too(
+    windows: Windows, names: list[str], width: int
+) -> None:
+    page = windows.open("/library?q=herd", viewport={"width": width, "height": 900}, locale="de-DE")
+    openers(page).first.click()
+    expect(page.locator("#drawer .facts")).to_be_visible()
+    openers(page).first.focus()
+    press(page, "x")
+    bar, drawer = page.locator(".bulk").bounding_box(), page.locator("#drawer").bounding_box()
+    assert bar and drawer and bar["x"] + bar["width"] <= drawer["x"]
+    expect(page.locator(".bulk").get_by_role("button", name="Löschen")).to_be_in_viewport(ratio=1)
+    # What the order is called takes no more room than its words: the filters beside it need it.
+    order = page.locator(".wishes__row select").bounding_box()
+    assert order and order["width"] < 130
