@@ -28,7 +28,10 @@ const ACTS = {
   facts: toggleFacts,
   remove: () => act("remove")?.checkVisibility() && act("remove").click(),
 };
-const KEYS = { ArrowLeft: "previous", ArrowRight: "next", " ": "zoom", s: "star", d: "download", v: "again", c: "copy", i: "facts", Delete: "remove", Backspace: "remove" };
+const KEYS = {
+  ...{ ArrowLeft: "previous", ArrowRight: "next", " ": "zoom", Delete: "remove", Backspace: "remove" },
+  ...{ s: "star", d: "download", v: "again", c: "copy", i: "facts" },
+};
 const LINKS = new Set(["download", "again", "remove"]); // do it by themselves
 
 dialog.addEventListener("click", (event) => {
@@ -37,7 +40,10 @@ dialog.addEventListener("click", (event) => {
   else if (event.target === part("large")) toggleZoom();
   else if (event.target === part("stage")) dialog.close();
 });
-dialog.addEventListener("keydown", (event) => {
+// Of the document: what held the focus may be gone, as the button of an undo is.
+document.addEventListener("keydown", (event) => {
+  const within = event.target.closest?.("dialog") ?? dialog;
+  if (!dialog.open || within !== dialog || event.defaultPrevented) return; // Space has opened it just now
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.target.closest("input, textarea, select")) return; // somebody writes: among the facts there are fields
   const name = KEYS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
@@ -50,7 +56,9 @@ dialog.addEventListener("close", () => {
   links[at]?.focus({ preventScroll: true });
 });
 document.addEventListener("library:changed", ({ detail }) => {
-  if (dialog.open && LEAVE.has(detail.verb) && detail.ids.includes(links[at].dataset.picture)) goPast(detail.ids);
+  if (!dialog.open) return;
+  if (LEAVE.has(detail.verb) && detail.ids.includes(links[at].dataset.picture)) goPast(detail.ids);
+  else part("count").textContent = counted();
 });
 swipes(part("stage"));
 
@@ -148,7 +156,8 @@ function show(index) {
   if (again) again.href = dataset.again;
   const remove = act("remove");
   if (remove) {
-    remove.hidden = gallery?.id !== "grid" || gallery.hasAttribute("data-trashed"); // elsewhere nothing would take it out
+    // Elsewhere nothing would take it out.
+    remove.hidden = gallery?.id !== "grid" || gallery.hasAttribute("data-trashed");
     remove.setAttribute("hx-vals", JSON.stringify({ ids: dataset.picture }));
   }
   const star = act("star");

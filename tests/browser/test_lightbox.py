@@ -97,6 +97,9 @@ def test_one_is_deleted_and_the_next_is_shown_until_that_is_taken_back(library: 
     expect(count(library)).to_have_text(re.compile(r"^2 / "))
     library.locator(".toast").get_by_role("button", name="Undo").last.click()
     expect(library.locator(f"#tile-{names[1]}")).to_be_attached()
+    expect(count(library)).to_have_text(re.compile(r"^3 / "))
+    library.keyboard.press("ArrowRight")
+    expect(count(library)).to_have_text(re.compile(r"^4 / "))
     library.keyboard.press("Escape")
     assert [opener.get_attribute("data-picture") for opener in openers(library).all()[:4]] == names
 
@@ -118,3 +121,18 @@ def test_on_a_phone_all_there_is_to_do_with_a_picture_is_two_steps_away(library:
     side = library.get_by_role("region", name="Facts")
     for name in ("Save", "Copy link", "Delete"):
         expect(side.get_by_role("button", name=name, exact=True).first).to_be_visible()
+
+
+def test_space_opens_a_picture_as_a_whole_each_time(windows: Windows, march: int) -> None:
+    page = windows.open("/generate")
+    page.get_by_label("Describe the picture").fill("a march at dawn")
+    page.locator("#generate").click()
+    link = page.locator("#jobs .tile[data-state=succeeded] .tile__open").first
+    lightbox = page.get_by_role("dialog", name="Picture")
+    for _ in range(3):
+        link.focus()
+        page.keyboard.press("Space")
+        expect(lightbox).to_be_visible()
+        expect(page.locator("#lightbox[data-zoom]")).to_have_count(0)
+        page.keyboard.press("Escape")
+        expect(lightbox).to_be_hidden()
