@@ -1,6 +1,6 @@
 /*
- * Collections, tags and searches in order. The whole list is drawn anew after each change: whoever was in it by the keys
- * goes on in the same row, or in the one that has come to its place.
+ * Collections, tags and searches in order. The whole list is drawn anew after each change: whoever was in it by the
+ * keys goes on in the same row, or in the one that has come to its place.
  */
 const STOPS = ":is(input:not([type=hidden]), a, button:not(.unscripted))";
 

@@ -80,7 +80,8 @@ function accept(files) {
   }
   next();
   // Those that were brought before may fill the tray.
-  if (lines.children[before]) lines.scrollTop += lines.children[before].getBoundingClientRect().top - lines.getBoundingClientRect().top;
+  const topOf = (element) => element.getBoundingClientRect().top;
+  if (lines.children[before]) lines.scrollTop += topOf(lines.children[before]) - topOf(lines);
 }
 
 function pasted(event) {
@@ -101,8 +102,8 @@ async function dragged(event) {
 }
 
 /*
- * The sheet on which files are dropped. Who lets go of them elsewhere, or thinks better of it, may leave no event behind:
- * it goes once nothing is heard of the drag, or something that no drag lets through.
+ * The sheet on which files are dropped. Who lets go of them elsewhere, or thinks better of it, may leave no event
+ * behind: it goes once nothing is heard of the drag, or something that no drag lets through.
  */
 function rise() {
   const sheet = document.querySelector("dialog[open] [data-drop]") ?? document.querySelector("[data-drop]");
