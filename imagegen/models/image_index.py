@@ -36,13 +36,13 @@ PostgreSQL's is an expression: its planner would walk by the primary key over ev
 
 _MARK = "~"
 _START = "^"
-_ERA = "~era"
-_ERA_SIGN = 0xF0000 + 65_000
+_WINDOW = "~era"
+_WINDOW_SIGN = 0xF0000 + 65_000
 _PLANES = ((0xF0000, 65_000), (0x100000, 32_000), (0x108000, 32_000))
 
 
 Found = tuple[str, str, Sequence[tuple[int, int]]]
-"""`ImageIndex.words`, `ImageIndex.marks`, and the eras in which a picture came, as bits and number."""
+"""`ImageIndex.words`, `ImageIndex.marks`, and the windows in which a picture is, as bits and number."""
 
 
 class Terms(TypeDecorator[Found]):
@@ -59,11 +59,13 @@ class Terms(TypeDecorator[Found]):
         """Return the terms in the database's own form."""
         if value is None:
             return None
-        words, marks, eras = value
+        words, marks, windows = value
         if dialect.name == "postgresql":
-            terms = {*_parts(words), *map(mark_term, marks.split()), *(f"{_ERA}{bits}:{n}" for bits, n in eras)}
+            terms = {*_parts(words), *map(mark_term, marks.split()), *(f"{_WINDOW}{bits}:{n}" for bits, n in windows)}
             return " ".join(quoted(term) for term in sorted(terms))
-        return "".join([*map(mark_trigram, marks.split()), *(era_trigram(bits, number) for bits, number in eras)])
+        return "".join(
+            [*map(mark_trigram, marks.split()), *(window_trigram(bits, number) for bits, number in windows)]
+        )
 
 
 class ImageIndex(OrganisationOwned, Model):
@@ -97,8 +99,8 @@ class ImageIndex(OrganisationOwned, Model):
 class ImageEra(Model):
     """On which days the pictures of an era came, of all organisations: between these, or on fewer.
 
-    A search for days looks only where they can be. An era is here `services.library.marks.PLOT` ids; days are
-    written as 2026-11-21.
+    A search for days looks only where they can be. An era is `services.library.marks.ERA` ids; days are written as
+    2026-11-21.
     """
 
     __tablename__ = "image_eras"
@@ -122,21 +124,21 @@ def mark_trigram(mark: str) -> str:
     return "".join(letters)
 
 
-def era_trigram(bits: int, number: int) -> str:
-    """Return the three characters that stand for an era; no mark has such a first one."""
+def window_trigram(bits: int, number: int) -> str:
+    """Return the three characters that stand for a window; no mark has such a first one."""
     (_, _), (second, count), (third, _) = _PLANES
-    return chr(_ERA_SIGN + bits) + chr(second + number // count) + chr(third + number % count)
+    return chr(_WINDOW_SIGN + bits) + chr(second + number // count) + chr(third + number % count)
 
 
-def era_trigram_sql(bits: str, number: str) -> str:
-    """Return SQLite's expression for `era_trigram` of two expressions."""
+def window_trigram_sql(bits: str, number: str) -> str:
+    """Return SQLite's expression for `window_trigram` of two expressions."""
     (_, _), (second, count), (third, _) = _PLANES
-    return f"char({_ERA_SIGN} + {bits}, {second} + {number} / {count}, {third} + {number} % {count})"
+    return f"char({_WINDOW_SIGN} + {bits}, {second} + {number} / {count}, {third} + {number} % {count})"
 
 
-def era_term_sql(bits: str, number: str) -> str:
-    """Return PostgreSQL's expression for the operand of a tsquery that stands for an era."""
-    return f"quote_literal(concat('{_ERA}', {bits}, '\\:', {number}))"
+def window_term_sql(bits: str, number: str) -> str:
+    """Return PostgreSQL's expression for the operand of a tsquery that stands for a window."""
+    return f"quote_literal(concat('{_WINDOW}', {bits}, '\\:', {number}))"
 
 
 def mark_term(mark: str) -> str:

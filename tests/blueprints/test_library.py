@@ -16,7 +16,7 @@ from sqlalchemy import select, update
 from imagegen.extensions import db, runtime
 from imagegen.models import Image, Organisation, organisation_scope, unit_of_work
 from imagegen.services import library
-from imagegen.services.library import eras, marks, shapes
+from imagegen.services.library import marks, shapes, windows
 from imagegen.storage import keys
 from tests.conftest import MakePerson, Person
 from tests.web.browsers import Page
@@ -73,8 +73,8 @@ def more_href(page: Page) -> str:
 def test_a_search_that_takes_long_goes_on_by_itself_and_says_at_the_end_that_there_was_nothing(
     ann: Person, monkeypatch: pytest.MonkeyPatch, q: str, there: int
 ) -> None:
-    monkeypatch.setattr(eras, "PATIENCE", 0.0)
-    monkeypatch.setattr(marks, "ERAS", (0, 1))
+    monkeypatch.setattr(windows, "PATIENCE", 0.0)
+    monkeypatch.setattr(marks, "WINDOW_BITS", (0, 1))
     monkeypatch.setattr(shapes, "WALK", dict.fromkeys(shapes.WALK, 1))
     monkeypatch.setattr(shapes, "RARE", 0)
     make_job(ann, prompt="fog")

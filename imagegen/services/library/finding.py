@@ -6,7 +6,7 @@ beforehand which it is, and planners guess wrongly, so the query does both, one 
 (`shapes.Sizes`), and looks up what lies behind them only if the page is not full by then (a UNION ALL under a LIMIT
 goes no further than it must).
 
-In the order of ids the looking up goes window by window (`eras`). FTS5 keeps its lists in that order, so on SQLite
+In the order of ids the looking up goes window by window (`windows`). FTS5 keeps its lists in that order, so on SQLite
 the newest and oldest need no walk, but where it leads to the end. In other orders what is looked up is sorted; the
 pictures of one kind, which are many and named alike, have walks of their own.
 """
@@ -19,13 +19,11 @@ from functools import cached_property
 from typing import Any
 
 from sqlalchemy import (
-    Boolean,
     ColumnElement,
     Integer,
     Select,
     String,
     Subquery,
-    and_,
     bindparam,
     cast,
     column,
@@ -34,19 +32,18 @@ from sqlalchemy import (
     literal_column,
     select,
     table,
-    true,
     tuple_,
     union_all,
 )
 from sqlalchemy.dialects.postgresql import TSQUERY
 
-from imagegen.models import ImageEra, ImageIndex
-from imagegen.models.bare import table_of
+from imagegen.models import ImageIndex
 from imagegen.models.columns import BigId
 from imagegen.models.image_index import FTS_TABLE, mark_term, mark_trigram, quoted
-from imagegen.services.library import eras, marks
+from imagegen.services.library import by_fts, by_gin, conditions, marks
 from imagegen.services.library.paging import decode_cursor, decode_keyed_cursor, encode_cursor, encode_keyed_cursor
 from imagegen.services.library.shapes import Shape, sizes
+from imagegen.services.library.windows import COLUMNS, Way
 from imagegen.services.library.wishes import Wish
 
 _FEW_MARKS = 3
@@ -88,11 +85,15 @@ class Order:
         """Return the position that a cursor names, as parameters; raises StudioError."""
         if self.key is None:
             row_id = decode_cursor(cursor)
-            return {"after": eras.before_all(self.descending) if row_id is None else row_id}
+            return {"after": self._before_all if row_id is None else row_id}
         found = decode_keyed_cursor(cursor, self.letter)
         if found is None:
             return {}
         return {"after_key": int(found[0]) if self.key == "usage_count" else found[0], "after": found[1]}
+
+    @property
+    def _before_all(self) -> int:
+        return conditions.BEHIND_THE_LAST if self.descending else conditions.BEFORE_THE_FIRST
 
     def write(self, row: Any) -> str:
         """Return the cursor behind a row that has the sort's columns."""
@@ -196,22 +197,22 @@ class Search:
 def page(shape: Shape) -> Subquery:
     """Return up to `most` rows that fit: `image_id`, and the sort's key if it has one; in no promised order.
 
-    Where it looks from window to window it also has `position` and `late`, as in `eras.COLUMNS`, and is in order.
+    Where it goes from window to window it also has `position` and `given_up` (`windows.COLUMNS`), and is in order.
     """
     if not shape.narrowed:
         return _walked(shape, shape.most, "page")
     if ORDERS[shape.sort].key is not None:
         return _both_ways(shape)
     if shape.dialect == "sqlite":
-        return eras.look(shape, descending=ORDERS[shape.sort].descending)
+        return _through_windows(shape)
     # Behind the first day of an era there may be rows of other days.
-    walk = shape.sizes.walk + (shape.sizes.plot if shape.days else 0)
+    walk = shape.sizes.walk + (shape.sizes.era if shape.days else 0)
     near = _walked(shape, walk, "near")
-    walked = select(near.c.image_id, near.c.image_id.label("position"), false().label("late")).where(
-        _fits(near, shape)
+    walked = select(near.c.image_id, near.c.image_id.label("position"), false().label("given_up")).where(
+        conditions.clause(conditions.fits(shape, "near"))
     )
-    far = eras.look(shape, descending=ORDERS[shape.sort].descending, walked=walk)
-    both = union_all(walked, select(far.c.image_id, far.c.position, far.c.late))
+    far = _through_windows(shape, walked=walk)
+    both = union_all(walked, select(far.c.image_id, far.c.position, far.c.given_up))
     return select(both.limit(_written_out(shape.most)).subquery("both")).subquery("page")
 
 
@@ -219,9 +220,22 @@ def counted(shape: Shape) -> Select[Any]:
     """Return the query for how many rows fit, counting no further than `most`; in the order of ids."""
     if not shape.narrowed:
         return select(func.count()).select_from(_walked(shape, shape.most, "found"))
-    looked = eras.look(shape, descending=True)
+    looked = _through_windows(shape)
     found = select(looked.c.image_id).where(looked.c.image_id.is_not(None)).limit(_written_out(shape.most))
     return select(func.count()).select_from(found.subquery("found"))
+
+
+def _through_windows(shape: Shape, *, walked: int = 0) -> Subquery:
+    """Return rows of `windows.COLUMNS` in the order of ids; the first window is looked through in any case.
+
+    `walked` is how many rows behind the cursor are known already; on SQLite that is not asked.
+    """
+    way = Way(ORDERS[shape.sort].descending)
+    if shape.dialect == "sqlite":
+        statement = by_fts.statement(shape, way)
+    else:
+        statement = by_gin.statement(shape, way, walked=walked)
+    return conditions.clause(statement).columns(*COLUMNS).subquery("far")
 
 
 def _written_out(number: int) -> ColumnElement[int]:
@@ -231,12 +245,10 @@ def _written_out(number: int) -> ColumnElement[int]:
 
 
 def _walked(shape: Shape, most: int, name: str, *, skip: int = 0) -> Subquery:
-    rows = _rows.alias()
+    rows = _rows.alias("r")
     order = ORDERS[shape.sort]
-    query = select(*order.columns(rows), rows.c.words, rows.c.marks).where(
-        rows.c.organisation_id == _given(shape.dialect, "organisation_id", BigId),
-        rows.c.trashed == _given(shape.dialect, "trashed", Boolean),
-    )
+    query = select(*order.columns(rows), rows.c.words, rows.c.marks)
+    query = query.where(conditions.clause(conditions.listed(shape, "r")))
     keys = order.indexed(rows, shape.dialect)
     if order.key is None:
         query = query.where(order.behind(keys, [_given(shape.dialect, "after", BigId)]))
@@ -246,7 +258,8 @@ def _walked(shape: Shape, most: int, name: str, *, skip: int = 0) -> Subquery:
     if shape.kind:
         query = query.where(rows.c.kind == _given(shape.dialect, "kind", String))
     if shape.days and order.key is None:
-        query = query.where(_within_eras(keys[0], shape))
+        first, last = map(conditions.clause, conditions.eras(shape))
+        query = query.where(keys[0].between(first, last))
     query = query.order_by(*order.by(keys)).limit(_written_out(most))
     return query.offset(_written_out(skip) if skip else None).subquery(name)
 
@@ -257,37 +270,6 @@ def _given(dialect: str, name: str, kind: Any) -> ColumnElement[Any]:
     return value if dialect == "sqlite" else select(value).scalar_subquery()
 
 
-def _within_eras(position: ColumnElement[int], shape: Shape) -> ColumnElement[bool]:
-    """Return the condition that a row is of an era, or between eras, in which pictures of these days came."""
-    known, plot = table_of(ImageEra), shape.sizes.plot
-    since, until = _given(shape.dialect, "since", String), _given(shape.dialect, "until", String)
-    of_days = and_(known.c.last_day >= since, known.c.first_day <= until)
-    least = select(func.min(known.c.era) * plot).where(of_days).scalar_subquery()
-    most = select(func.max(known.c.era) * plot + (plot - 1)).where(of_days).scalar_subquery()
-    return position.between(least, most)
-
-
-def _fits(row: Any, shape: Shape) -> ColumnElement[bool]:
-    """Return the condition that a row fits, told by the row itself."""
-    return and_(
-        true(), *(_holds(shape, row.c.marks, f"mark{number}") for number in range(shape.marks)), _says(row, shape)
-    )
-
-
-def _says(row: Any, shape: Shape) -> ColumnElement[bool]:
-    """Return the condition that a row's text holds all that was typed, and that its day is wanted."""
-    conditions = [_holds(shape, row.c.words, f"word{number}") for number in range(shape.words)]
-    if shape.days:
-        day = func.substr(row.c.marks, *map(_written_out, marks.DAY_AT))
-        conditions.append(day.between(_given(shape.dialect, "since", String), _given(shape.dialect, "until", String)))
-    return and_(true(), *conditions)
-
-
-def _holds(shape: Shape, told: ColumnElement[str], name: str) -> ColumnElement[bool]:
-    found: ColumnElement[bool] = getattr(func, shape.holds)(told, bindparam(name, type_=String)) > literal_column("0")
-    return found
-
-
 def _both_ways(shape: Shape) -> Subquery:
     order = ORDERS[shape.sort]
     walk = shape.sizes.sorted_walk
@@ -295,14 +277,14 @@ def _both_ways(shape: Shape) -> Subquery:
     # The last row of the walk; none where the walk came to the end, and so nothing behind it.
     last = _walked(shape, 1, "last", skip=walk - 1)
     far = _looked_up(shape, last)
-    walked = select(*order.columns(near)).where(_fits(near, shape))
+    walked = select(*order.columns(near)).where(conditions.clause(conditions.fits(shape, "near")))
     both = union_all(walked, select(*order.columns(far)))
     return select(both.limit(_written_out(shape.most)).subquery("both")).subquery("page")
 
 
 def _looked_up(shape: Shape, last: Subquery) -> Subquery:
     """Return what fits behind the row `last`, found by the inverted index and then sorted."""
-    rows = _rows.alias()
+    rows = _rows.alias("r")
     order = ORDERS[shape.sort]
     # Sorted by expressions, or a planner would walk the sort's index and look each row up in the other.
     keys = [func.coalesce(each, each) for each in order.columns(rows)]
@@ -313,7 +295,8 @@ def _looked_up(shape: Shape, last: Subquery) -> Subquery:
     else:
         found = found.where(_finds(rows, query))
     found = found.where(
-        _says(rows, shape), order.behind(keys, [select(each).scalar_subquery() for each in order.columns(last)])
+        conditions.clause(conditions.says(shape, "r")),
+        order.behind(keys, [select(each).scalar_subquery() for each in order.columns(last)]),
     )
     return found.order_by(*order.by(keys)).limit(_written_out(shape.most)).subquery("far")
 

@@ -129,7 +129,7 @@ def entry(row: Any, *, person: str, tags: Sequence[str] = (), collections: Seque
         "name": fold(row.filename)[:LONGEST_NAME],
         "words": words,
         "marks": all_marks,
-        "terms": (words, all_marks, marks.eras(row.id)),
+        "terms": (words, all_marks, marks.windows(row.id)),
     }
 
 
@@ -160,7 +160,7 @@ def widen_eras(connection: Connection, found: Iterable[Mapping[str, Any]]) -> No
     """Let the eras of these index rows know their days; seldom is there one that does not."""
     days: dict[int, list[str]] = defaultdict(list)
     for each in found:
-        days[each["image_id"] // marks.PLOT].append(marks.day_of(each["marks"]))
+        days[each["image_id"] // marks.ERA].append(marks.day_of(each["marks"]))
     wanted = [{"of": era, "first": min(each), "last": max(each)} for era, each in sorted(days.items())]
     rows = [each for each in wanted if connection.scalar(_KNOWN, each) is None]
     if rows:

@@ -13,7 +13,7 @@ from sqlalchemy import Select, select
 from imagegen.extensions import db
 from imagegen.models import Image, built_once
 from imagegen.models.scope import ScopeMissing, current_organisation
-from imagegen.services.library import eras, finding
+from imagegen.services.library import finding, windows
 from imagegen.services.library.paging import PAGE, Page, encode_cursor
 from imagegen.services.library.shapes import Shape
 from imagegen.services.library.wishes import Wish
@@ -63,16 +63,16 @@ def list_images(
     query = _page_query(search.shape, tuple(columns))
     # SQLite goes on looking only as far as somebody reads.
     options = {"yield_per": 1} if search.dialect == "sqlite" and "position" in query.selected_columns else {}
-    given = search.parameters | {"patience": eras.PATIENCE}
+    given = search.parameters | {"patience": windows.PATIENCE}
     rows: list[Any] = []
     stopped: int | None = None
     with db.session.execute(query, given, execution_options=options) as found:
         # Work, not time: on a busy machine pages would be the shorter, and so the more.
-        until = time.thread_time() + eras.PATIENCE
+        until = time.thread_time() + windows.PATIENCE
         while len(rows) <= limit and (row := found.fetchone()) is not None:
             if row.image_id is not None:
                 rows.append(row)
-            elif row.late or time.thread_time() >= until:
+            elif row.given_up or time.thread_time() >= until:
                 stopped = row.position
                 break
     if len(rows) > limit:
@@ -90,10 +90,10 @@ def _page_query(shape: Shape, columns: tuple[Any, ...]) -> Select[Any]:
         query = select(*columns, *keys, ids.c.image_id).join(ids, ids.c.image_id == Image.id)
         return built_once(query.order_by(*order.by(order.columns(ids))))
     # Between the windows come rows without a picture. SQLite must not sort: it would read all of them before.
-    query = select(*columns, ids.c.image_id, ids.c.position, ids.c.late).select_from(ids)
+    query = select(*columns, ids.c.image_id, ids.c.position, ids.c.given_up).select_from(ids)
     query = query.outerjoin(Image, Image.id == ids.c.image_id)
     if shape.dialect != "sqlite":
-        query = query.order_by(*order.by([ids.c.position]), ids.c.late)
+        query = query.order_by(*order.by([ids.c.position]), ids.c.given_up)
     return built_once(query)
 
 

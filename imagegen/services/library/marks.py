@@ -10,14 +10,14 @@ from typing import Any
 from imagegen.services.library.palette import colours_of
 
 ORIENTATIONS = ("portrait", "landscape", "square")
-ERAS = (16, 20)
-"""How many bits of an id do not tell the pictures of a small and of a large era apart.
+WINDOW_BITS = (16, 20)
+"""How many bits of an id do not tell the pictures of a small and of a large window apart.
 
-Pictures that were indexed earlier know of eras of other sizes too, which does no harm.
+Pictures that were indexed earlier know of windows of other sizes too, which does no harm.
 """
 
-PLOT = 1_024
-"""Ids whose days `ImageEra` knows."""
+ERA = 1_024
+"""How many ids make an era, of which `ImageEra` knows the days."""
 
 DAY_AT = (len(" day:") + 1, len("2026-11-21"))
 """Where the day stands in `ImageIndex.marks`: its first character, counted from 1, and how many it has."""
@@ -38,9 +38,9 @@ def place(organisation_id: int, *, trashed: bool) -> str:
     return mark("bin" if trashed else "in", organisation_id)
 
 
-def eras(image_id: int) -> list[tuple[int, int]]:
-    """Return the eras in which a picture came, each as its bits and its number."""
-    return [(bits, image_id >> bits) for bits in ERAS]
+def windows(image_id: int) -> list[tuple[int, int]]:
+    """Return the windows in which a picture is, each as its bits and its number."""
+    return [(bits, image_id >> bits) for bits in WINDOW_BITS]
 
 
 def orientation(width: int, height: int) -> str:

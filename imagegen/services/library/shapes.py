@@ -16,18 +16,18 @@ RARE = 500
 
 
 class Sizes(NamedTuple):
-    """How many rows are walked over, in the order of ids and in others; what is rare, and how large windows are."""
+    """How many rows are walked over, by id and in other orders; what is rare; how large windows and eras are."""
 
     walk: int
     sorted_walk: int
     rare: int
-    eras: tuple[int, int]
-    plot: int
+    window_bits: tuple[int, int]
+    era: int
 
 
 def sizes(dialect: str) -> Sizes:
     """Return the sizes for a database."""
-    return Sizes(WALK[dialect], SORTED_WALK, RARE, marks.ERAS, marks.PLOT)
+    return Sizes(WALK[dialect], SORTED_WALK, RARE, marks.WINDOW_BITS, marks.ERA)
 
 
 @dataclass(frozen=True)

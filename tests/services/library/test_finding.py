@@ -67,8 +67,8 @@ def pictures(request: pytest.FixtureRequest, ann: Member, monkeypatch: pytest.Mo
     monkeypatch.setattr(shapes, "WALK", dict.fromkeys(shapes.WALK, request.param))
     monkeypatch.setattr(shapes, "SORTED_WALK", request.param)
     monkeypatch.setattr(shapes, "RARE", request.param)
-    monkeypatch.setattr(marks, "ERAS", (3, 5))
-    monkeypatch.setattr(marks, "PLOT", 4)
+    monkeypatch.setattr(marks, "WINDOW_BITS", (3, 5))
+    monkeypatch.setattr(marks, "ERA", 4)
     bob, rng, made = add_member("bob", "Two"), random.Random(7), []
     with system_scope(), unit_of_work() as uow:
         for number in range(90):

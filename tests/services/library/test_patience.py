@@ -10,7 +10,7 @@ import pytest
 
 from imagegen.models import Image
 from imagegen.services import library
-from imagegen.services.library import Wish, eras, marks, shapes
+from imagegen.services.library import Wish, marks, shapes, windows
 from tests.models.rows import Member, add_member
 from tests.services.library.conftest import add_picture
 
@@ -27,8 +27,8 @@ def pictures(ann: Member, monkeypatch: pytest.MonkeyPatch) -> list[Image]:
     monkeypatch.setattr(shapes, "WALK", dict.fromkeys(shapes.WALK, 2))
     monkeypatch.setattr(shapes, "SORTED_WALK", 2)
     monkeypatch.setattr(shapes, "RARE", 0)
-    monkeypatch.setattr(marks, "ERAS", (1, 2))
-    monkeypatch.setattr(marks, "PLOT", 4)
+    monkeypatch.setattr(marks, "WINDOW_BITS", (1, 2))
+    monkeypatch.setattr(marks, "ERA", 4)
     bob, random, made = add_member("bob", "Two"), Random(11), []
     for number in range(60):
         picture = add_picture(
@@ -58,7 +58,7 @@ def paged(**wishes: Any) -> list[list[int]]:
 def test_pages_together_are_what_fits_however_soon_the_time_is_over(
     pictures: list[Image], monkeypatch: pytest.MonkeyPatch, patience: float, sort: str, q: str
 ) -> None:
-    monkeypatch.setattr(eras, "PATIENCE", patience)
+    monkeypatch.setattr(windows, "PATIENCE", patience)
     fitting = [picture.id for picture in pictures if all(word in (picture.prompt or "") for word in q.split())]
 
     found = paged(q=q, sort=sort)
@@ -75,7 +75,7 @@ def test_pages_together_are_what_fits_however_soon_the_time_is_over(
 def test_days_are_found_in_whatever_order_they_came(
     pictures: list[Image], monkeypatch: pytest.MonkeyPatch, patience: float, sort: str, first: int, days: int, q: str
 ) -> None:
-    monkeypatch.setattr(eras, "PATIENCE", patience)
+    monkeypatch.setattr(windows, "PATIENCE", patience)
     since, until = (NOON + timedelta(days=first)).date(), (NOON + timedelta(days=first + days)).date()
     fitting = [
         picture for picture in pictures if since <= picture.created_at.date() <= until and q in (picture.prompt or "")
