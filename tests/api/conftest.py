@@ -88,7 +88,7 @@ def count_queries(app: Flask) -> Callable[[Callable[[], object]], int]:
         sent: list[str] = []
 
         def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-            if statement.startswith("SELECT"):
+            if statement.startswith(("SELECT", "WITH")):
                 sent.append(statement)
 
         event.listen(db.engine, "before_cursor_execute", note)

@@ -19,7 +19,7 @@ _SAID = "image_id, organisation_id, trashed, words, marks"
 
 
 def statement(shape: Shape, way: Way, *, walked: int) -> str:
-    """Return the statement for rows of `windows.COLUMNS`, behind the first `walked` rows of the list."""
+    """Return the statement for rows of `windows.COLUMNS`, behind the first `walked` of the list, the table `near`."""
     least, most = conditions.edges(shape)
     begin = "last CROSS JOIN rare WHERE NOT rare.is_so"
     return f"""
@@ -43,23 +43,22 @@ def statement(shape: Shape, way: Way, *, walked: int) -> str:
 
 
 def _last(shape: Shape, way: Way, walked: int) -> str:
-    """Return the last row that was walked over, with the time; none where the walk came to the end."""
-    within = "{} BETWEEN {} AND {}".format(_POSITION, *conditions.edges(shape)) if shape.days else "true"
-    return f"""last(id, since) AS MATERIALIZED (
-            SELECT image_id, clock_timestamp() FROM image_index r
-            WHERE {conditions.listed(shape, "r")} AND {_POSITION} {way.behind} {shape.given("after")} AND {within}
-            ORDER BY {_POSITION} {way.order} LIMIT 1 OFFSET {max(walked - 1, 0)}
-        )"""
+    """Return the last row that was walked over, or the first of all, with the time; none where there is no other."""
+    if walked:
+        rows = f"near LIMIT 1 OFFSET {walked - 1}"
+    else:
+        within = "{} BETWEEN {} AND {}".format(_POSITION, *conditions.edges(shape)) if shape.days else "true"
+        ours = f"{conditions.listed(shape, 'r')} AND {_POSITION} {way.behind} {shape.given('after')} AND {within}"
+        rows = f"image_index r WHERE {ours} ORDER BY {_POSITION} {way.order} LIMIT 1"
+    return f"last(id, since) AS MATERIALIZED (SELECT image_id, clock_timestamp() FROM {rows})"
 
 
 def _few(shape: Shape) -> str:
-    return f"""few AS MATERIALIZED (
-            SELECT {_SAID} FROM last CROSS JOIN LATERAL (
-                SELECT {_SAID} FROM image_index
-                WHERE terms @@ CAST({shape.given("query")} AS tsquery) AND last.id IS NOT NULL
-                LIMIT {shape.sizes.rare}
-            ) anywhere
-        )"""
+    """Return the first few rows from anywhere; a LIMIT beside the search would lead the planner to read the table."""
+    return f"""anywhere AS MATERIALIZED (
+            SELECT {_SAID} FROM image_index
+            WHERE terms @@ CAST({shape.given("query")} AS tsquery) AND EXISTS (SELECT 1 FROM last)
+        ), few AS MATERIALIZED (SELECT * FROM anywhere LIMIT {shape.sizes.rare})"""
 
 
 def _in_window() -> str:

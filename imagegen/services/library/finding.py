@@ -200,14 +200,14 @@ def page(shape: Shape) -> Subquery:
     Where it goes from window to window it also has `position` and `given_up` (`windows.COLUMNS`), and is in order.
     """
     if not shape.narrowed:
-        return _walked(shape, shape.most, "page")
+        return _walk(shape, shape.most).subquery("page")
     if ORDERS[shape.sort].key is not None:
         return _both_ways(shape)
     if shape.dialect == "sqlite":
         return _through_windows(shape)
     # Behind the first day of an era there may be rows of other days.
     walk = shape.sizes.walk + (shape.sizes.era if shape.days else 0)
-    near = _walked(shape, walk, "near")
+    near = _walk(shape, walk).cte("near")
     walked = select(near.c.image_id, near.c.image_id.label("position"), false().label("given_up")).where(
         conditions.clause(conditions.fits(shape, "near"))
     )
@@ -219,7 +219,7 @@ def page(shape: Shape) -> Subquery:
 def counted(shape: Shape) -> Select[Any]:
     """Return the query for how many rows fit, counting no further than `most`; in the order of ids."""
     if not shape.narrowed:
-        return select(func.count()).select_from(_walked(shape, shape.most, "found"))
+        return select(func.count()).select_from(_walk(shape, shape.most).subquery("found"))
     looked = _through_windows(shape)
     found = select(looked.c.image_id).where(looked.c.image_id.is_not(None)).limit(_written_out(shape.most))
     return select(func.count()).select_from(found.subquery("found"))
@@ -228,7 +228,7 @@ def counted(shape: Shape) -> Select[Any]:
 def _through_windows(shape: Shape, *, walked: int = 0) -> Subquery:
     """Return rows of `windows.COLUMNS` in the order of ids; the first window is looked through in any case.
 
-    `walked` is how many rows behind the cursor are known already; on SQLite that is not asked.
+    `walked` is how many rows behind the cursor are known already, as the table `near`; on SQLite that is not asked.
     """
     way = Way(ORDERS[shape.sort].descending)
     if shape.dialect == "sqlite":
@@ -244,7 +244,7 @@ def _written_out(number: int) -> ColumnElement[int]:
     return found
 
 
-def _walked(shape: Shape, most: int, name: str, *, skip: int = 0) -> Subquery:
+def _walk(shape: Shape, most: int, *, skip: int = 0) -> Select[Any]:
     rows = _rows.alias("r")
     order = ORDERS[shape.sort]
     query = select(*order.columns(rows), rows.c.words, rows.c.marks)
@@ -261,7 +261,7 @@ def _walked(shape: Shape, most: int, name: str, *, skip: int = 0) -> Subquery:
         first, last = map(conditions.clause, conditions.eras(shape))
         query = query.where(keys[0].between(first, last))
     query = query.order_by(*order.by(keys)).limit(_written_out(most))
-    return query.offset(_written_out(skip) if skip else None).subquery(name)
+    return query.offset(_written_out(skip) if skip else None)
 
 
 def _given(dialect: str, name: str, kind: Any) -> ColumnElement[Any]:
@@ -273,9 +273,9 @@ def _given(dialect: str, name: str, kind: Any) -> ColumnElement[Any]:
 def _both_ways(shape: Shape) -> Subquery:
     order = ORDERS[shape.sort]
     walk = shape.sizes.sorted_walk
-    near = _walked(shape, walk, "near")
+    near = _walk(shape, walk).subquery("near")
     # The last row of the walk; none where the walk came to the end, and so nothing behind it.
-    last = _walked(shape, 1, "last", skip=walk - 1)
+    last = _walk(shape, 1, skip=walk - 1).subquery("last")
     far = _looked_up(shape, last)
     walked = select(*order.columns(near)).where(conditions.clause(conditions.fits(shape, "near")))
     both = union_all(walked, select(*order.columns(far)))
