@@ -1,7 +1,7 @@
 /* What was dropped, as files: of folders the pictures in them, however deep. */
 const PICTURES = /\.(jpe?g|png|gif|webp|avif|hei[cf])$/i;
 
-/** Return the files of a drop; must be called while its event is handled. */
+/** Return the files of a drop, what cannot be read as an empty one; must be called while its event is handled. */
 export async function filesOf(transfer) {
   const files = [...transfer.files];
   const entries = [...transfer.items].filter(({ kind }) => kind === "file").map((item) => item.webkitGetAsEntry?.());
@@ -11,7 +11,8 @@ export async function filesOf(transfer) {
 }
 
 async function within(folder) {
-  const entries = await all(folder.createReader());
+  const entries = await all(folder.createReader()).catch(() => null);
+  if (!entries) return [unreadable(folder)];
   const found = await Promise.all(entries.map((entry) => (entry.isDirectory ? within(entry) : file(entry))));
   return found.flat();
 }
@@ -24,5 +25,10 @@ async function all(reader) {
 
 async function file(entry) {
   if (!PICTURES.test(entry.name)) return [];
-  return new Promise((resolve, reject) => entry.file(resolve, reject));
+  return new Promise((resolve) => entry.file(resolve, () => resolve(unreadable(entry))));
+}
+
+/* It is refused by its name, and the others go on. */
+function unreadable(entry) {
+  return new File([], entry.name);
 }

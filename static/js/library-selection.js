@@ -120,9 +120,9 @@ export async function chooseAll() {
   excepted.clear();
   show();
   const asked = wish;
-  const answer = await fetch(document.querySelector("[data-library]").dataset.count + asked);
-  const matching = await answer.text();
-  if (!answer.ok || !all || wish !== asked) return;
+  const answer = await fetch(document.querySelector("[data-library]").dataset.count + asked).catch(() => null);
+  const matching = answer?.ok && (await answer.text());
+  if (!matching || !all || wish !== asked) return;
   form().dataset.matching = matching;
   show();
 }
@@ -159,6 +159,7 @@ function drawn() {
     before.append(...group.querySelector(".grid__tiles").children);
     group.remove();
   }
+  for (const [id, { place }] of gone) if (!place.isConnected) gone.delete(id);
   form().dataset.place = grid()?.hasAttribute("data-trashed") ? "trash" : "library";
   if (any()) mark();
 }
@@ -281,7 +282,8 @@ function putBack(ids) {
     gone.delete(id);
   }
   empty.forEach(lookAgain);
-  const first = opener(tileOf(ids[0]));
+  const back = new Set(ids);
+  const first = opener(tiles().find((tile) => back.has(tile.dataset.id)));
   if (first) rove(first);
   if (grid()?.contains(document.activeElement)) first?.focus({ preventScroll: true });
   if (lost) document.dispatchEvent(new Event("library:stale"));

@@ -29,7 +29,7 @@ export function receive({ onStored, show = () => {} }) {
   if (!receivers.length) bind();
   const receiver = { onStored, show };
   receivers.push(receiver);
-  return () => receivers.splice(receivers.indexOf(receiver), 1);
+  return () => receivers.includes(receiver) && receivers.splice(receivers.indexOf(receiver), 1);
 }
 
 /* Once, and for good: without a receiver all of it does nothing. */
@@ -62,6 +62,7 @@ function picked(input) {
 }
 
 function accept(files) {
+  if (!receivers.length) return; // a folder was read for longer than anybody waited
   const { onStored, show: bringUp } = receivers.at(-1);
   bringUp();
   const lines = tray().querySelector("[data-lines]");

@@ -142,7 +142,7 @@ def test_an_undo_puts_back_whole_what_was_taken_out_while_far_away(library: Page
     press_on(library, "Undo")
     says(library, "2 pictures are back in the library.")
     expect(openers(library)).to_have_count(len(names))
-    expect_at(library, names[1])
+    expect_at(library, names[0])
 
 
 def test_the_number_of_all_that_match_is_that_of_the_last_search(library: Page, names: list[str]) -> None:

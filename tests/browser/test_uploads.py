@@ -175,6 +175,37 @@ def test_a_folder_that_is_dropped_brings_the_pictures_in_it(library: Page, tmp_p
     expect(library.locator("[data-tray-title]")).to_have_text("3 of 3 uploaded")
 
 
+UNREADABLE = """name => {
+  const entryOf = DataTransferItem.prototype.webkitGetAsEntry;
+  DataTransferItem.prototype.webkitGetAsEntry = function () {
+    const folder = entryOf.call(this);
+    const reader = folder.createReader();
+    const read = reader.readEntries.bind(reader);
+    reader.readEntries = (found, failed) => read((entries) => {
+      for (const entry of entries.filter((each) => each.name === name)) {
+        entry.file = (_found, lost) => lost(new DOMException("", "NotReadableError"));
+      }
+      found(entries);
+    }, failed);
+    folder.createReader = () => reader;
+    return folder;
+  };
+}"""
+
+
+def test_what_cannot_be_read_of_a_folder_is_named_and_holds_up_no_other(
+    windows: Windows, library: Page, tmp_path: Path
+) -> None:
+    windows.expect("/library/upload: .* 4(00|15|22)")
+    (tmp_path / "trip").mkdir()
+    picture(tmp_path / "trip", "harbour.png", "teal")
+    picture(tmp_path / "trip", "torn.png", "plum")
+    library.evaluate(UNREADABLE, "torn.png")
+    drop(library, tmp_path / "trip")
+    expect(lines(library, "refused")).to_contain_text("torn.png")
+    expect(lines(library, "added")).to_contain_text("harbour.png")
+
+
 def test_one_that_broke_off_says_so_and_is_brought_again_by_its_button(
     windows: Windows, library: Page, tmp_path: Path
 ) -> None:
