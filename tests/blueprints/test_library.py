@@ -50,7 +50,27 @@ def test_pictures_stand_by_day_in_the_readers_zone(make_person: MakePerson) -> N
         for hours in (-72, -20, 0):
             make_job(ann, created_at=NOON + timedelta(hours=hours))
         found = days(Page(ann.client.get("/library").text))
-    assert found == ["Today", "Yesterday", "November 18, 2026"]
+    assert found == ["Today", "Yesterday", "November 2026"]
+
+
+def test_days_that_fill_a_row_stand_for_themselves(make_person: MakePerson) -> None:
+    with time_machine.travel(NOON, tick=False):
+        ann = make_person()
+        for ago in (32, 31, 0):
+            make_job(ann, states=("succeeded",) * 9, created_at=NOON - timedelta(days=ago))
+        found = days(Page(ann.client.get("/library").text))
+    assert found == ["Today", "October 20, 2026", "October 19, 2026"]
+
+
+def test_a_page_of_sparse_days_goes_on_in_its_month(make_person: MakePerson) -> None:
+    with time_machine.travel(NOON, tick=False):
+        ann = make_person()
+        for ago in reversed(range(50)):
+            make_job(ann, created_at=NOON - timedelta(days=ago))
+        first = Page(ann.client.get("/library").text)
+        assert days(first) == ["Today", "Yesterday", "November 2026", "October 2026"]
+        rest = Page(ann.client.get(first.one("li", class_="grid__more")["hx-get"], headers=PARTIAL).text)
+    assert len(pictures(rest)) == 10 and days(rest) == []
 
 
 def test_the_grid_goes_on_within_a_day_without_saying_it_again(ann: Person) -> None:
@@ -118,7 +138,9 @@ def test_an_empty_library_says_what_comes_here_and_an_empty_filter_how_to_leave_
     assert answer.status_code == 422 and "There is no such filter." in answer.text
 
 
-@pytest.mark.parametrize("day", ["", "x", "2026-13-45", "0000-00-00", "9" * 400, "2026-11-20T00:00"])
+@pytest.mark.parametrize(
+    "day", ["", "x", "2026-13-45", "2026-13", "0000-00-00", "9" * 400, "20261120", "2026-W47", "2026-11-20T00:00"]
+)
 def test_a_day_that_is_none_does_no_harm(ann: Person, made: Made, day: str) -> None:
     assert ann.client.get("/library/grid", query_string={"day": day}, headers=PARTIAL).status_code == 200
 

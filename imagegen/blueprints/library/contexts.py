@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime
-from itertools import groupby
 from typing import Any
 
-from flask_babel import format_date, format_decimal, gettext, ngettext, pgettext, to_user_timezone
+from flask_babel import format_decimal, gettext, ngettext, pgettext
 from sqlalchemy import select
 
-from imagegen.blueprints.library import forms
-from imagegen.core.clock import now
+from imagegen.blueprints.library import dates, forms
 from imagegen.extensions import db
 from imagegen.models import Image
 from imagegen.services import library
@@ -27,29 +24,28 @@ NARROWEST, WIDEST = 2, 8
 """How wide a tile is, in quarters of its height: what is flatter or taller than that is shown cut."""
 
 
-def grid(page: Page, wish: Wish, *, after: date | None, alone: bool = True) -> Context:
-    """Return a page of pictures, in groups by day where the order is by time.
+def grid(page: Page, wish: Wish, *, after: str, alone: bool = True) -> Context:
+    """Return a page of pictures, in groups by date where the order is by time.
 
-    `after` is the day that goes on, `alone` that the pages before, if any, had no pictures: then it says why there
+    `after` is the date that goes on, `alone` that the pages before, if any, had no pictures: then it says why there
     are none. A page of a search may be empty, and others come behind it.
     """
     narrowed = forms.address_of(wish)
-    groups = []
-    for day, rows in groupby(page.items, key=lambda row: _group(row, wish)):
-        groups.append(
-            {
-                "label": _in_words(day, wish) if day else "",
-                "day": day.isoformat() if day else "",
-                "continued": day == after or day is None,
-                "images": [tile(row, wish) for row in rows],
-            }
-        )
-    last = groups[-1]["day"] or None if groups else after
+    groups = [
+        {
+            "label": dates.in_words(day) if day else "",
+            "day": day,
+            "continued": day in ("", after),
+            "images": [tile(row, wish) for row in rows],
+        }
+        for day, rows in _groups(page.items, wish)
+    ]
+    last = groups[-1]["day"] if groups else after
     more = {"cursor": page.next_cursor, **narrowed}
     nothing = alone and not page.items
     return {
         "groups": groups,
-        "next_url": address("library.grid", **more, day=last, alone=1 if nothing else None)
+        "next_url": address("library.grid", **more, day=last or None, alone=1 if nothing else None)
         if page.next_cursor
         else None,
         "next_href": address("library.index", **more) if page.next_cursor else None,
@@ -65,12 +61,11 @@ def grid(page: Page, wish: Wish, *, after: date | None, alone: bool = True) -> C
     }
 
 
-def _group(row: Any, wish: Wish) -> date | None:
-    """Return the day under which a picture stands: the month's first where few of each day fit; None for no days."""
+def _groups(rows: Sequence[Any], wish: Wish) -> Iterable[tuple[str, Iterable[Any]]]:
+    """Return the pictures of a page by their dates; by none where they are in another order."""
     if wish.sort not in ("newest", "oldest") or wish.trashed:
-        return None
-    day = _day(row.created_at)
-    return day.replace(day=1) if _narrowed(wish) else day
+        return [("", rows)] if rows else []
+    return dates.grouped(rows, by_month=bool(_narrowed(wish)))
 
 
 def _narrowed(wish: Wish) -> set[str]:
@@ -121,25 +116,6 @@ def tile(row: Any, wish: Wish) -> Context:
 def image(row: Any) -> Context:
     """Return one picture as all pages show it."""
     return contexts.image(row) | {"ratio": row.width / row.height}
-
-
-def _day(moment: datetime) -> date:
-    return to_user_timezone(moment).date()
-
-
-def _in_words(day: date, wish: Wish) -> str:
-    if _narrowed(wish):
-        return str(format_date(day, "LLLL y"))
-    return _day_in_words(day)
-
-
-def _day_in_words(day: date) -> str:
-    passed = (_day(now()) - day).days
-    if passed == 0:
-        return gettext("Today")
-    if passed == 1:
-        return gettext("Yesterday")
-    return str(format_date(day, "long"))
 
 
 def number(count: int, *, more: bool) -> str:

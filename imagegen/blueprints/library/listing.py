@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date
 from urllib.parse import parse_qs
 
 from flask import Response, make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
-from imagegen.blueprints.library import contexts, forms, sieve
+from imagegen.blueprints.library import contexts, dates, forms, sieve
 from imagegen.blueprints.library.blueprint import blueprint
 from imagegen.services import library
 from imagegen.services.library import Wish
@@ -27,7 +26,7 @@ def index() -> ResponseReturnValue:
     response = render(
         "library/page.html",
         "library/_found.html",
-        grid=contexts.grid(listed, wish, after=None),
+        grid=contexts.grid(listed, wish, after=""),
         sieve=sieve.context(wish, whole="whole" in request.args),
         search={"q": wish.q, "label": gettext("Search your pictures")},
         oob=wants_partial(),
@@ -51,15 +50,10 @@ def grid() -> ResponseReturnValue:
     """Draw the next pictures."""
     wish = forms.wish(request.args)
     listed = library.list_images(wish, cursor=request.args.get("cursor"))
-    pictures = contexts.grid(listed, wish, after=_day(), alone="alone" in request.args)
+    pictures = contexts.grid(
+        listed, wish, after=dates.checked(request.args.get("day", "")), alone="alone" in request.args
+    )
     return render_template("library/_grid.html", grid=pictures, further=True)
-
-
-def _day() -> date | None:
-    try:
-        return date.fromisoformat(request.args.get("day", ""))
-    except ValueError:
-        return None
 
 
 @blueprint.get("/newest")
@@ -69,7 +63,7 @@ def newest() -> ResponseReturnValue:
     wish = forms.wish(request.args)
     listed = library.list_images(wish)
     without_more = library.Page(listed.items, None)
-    return render_template("library/_grid.html", grid=contexts.grid(without_more, wish, after=None))
+    return render_template("library/_grid.html", grid=contexts.grid(without_more, wish, after=""))
 
 
 @blueprint.get("/count")
