@@ -38,6 +38,18 @@ class PoolClient:
                 return _answer(connection, timeout)
         raise errors.Unavailable()
 
+    def is_listened_to(self) -> bool:
+        """Tell whether there is a pool, however busy."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(GRACE)
+            try:
+                connection.connect(str(self.socket_path))
+            except (FileNotFoundError, ConnectionRefusedError):
+                return False
+            except OSError:  # a full backlog
+                return True
+        return True
+
     def _begin(self, request: dict[str, Any], give_up_at: float) -> socket.socket | None:
         """Return a connection on which the work has begun, or None if no child took it."""
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

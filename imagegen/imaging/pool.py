@@ -114,10 +114,11 @@ class PoolOwner:
             return True
 
     def run(self, task: str, /, timeout: float, *, wait: float = 30.0, **params: Any) -> dict[str, Any]:
-        """Run a task as `PoolClient.run` does; a process that has few of them has its pool started by the first."""
-        try:
-            return self.client.run(task, timeout, wait=0.1, **params)
-        except Unavailable:
+        """Run a task as `PoolClient.run` does; a process that has few of them has its pool started by the first.
+
+        Where somebody else's pool listens, busy as it may be, none is started: it would take that one's place.
+        """
+        if self._process is not None or not self.client.is_listened_to():
             self.ensure()
         return self.client.run(task, timeout, wait=wait, **params)
 

@@ -186,6 +186,25 @@ def test_a_busy_pool_says_so_after_the_wait(folder: Path) -> None:
         assert long.result()["pid"]
 
 
+def test_a_busy_pool_of_somebody_else_is_waited_for_and_not_replaced(folder: Path) -> None:
+    with PoolOwner(folder / "s", 1, tasks_module=TASKS) as owner, ThreadPoolExecutor(1) as threads:
+        mark, guest = folder / "pid", PoolOwner(folder / "s", 1, tasks_module=TASKS)
+        long = threads.submit(owner.client.run, "sleep", seconds=0.5, mark=mark)
+        wait_until(mark.exists)
+        assert guest.run("whoami", 20.0)["pid"] == long.result()["pid"]
+        assert guest.pid is None
+
+
+def test_the_first_task_starts_a_pool_and_a_later_one_starts_it_again(folder: Path) -> None:
+    with PoolOwner(folder / "s", 1, tasks_module=TASKS) as started:
+        started.stop()
+        (folder / "s").touch()  # as a killed one leaves it
+        assert started.run("whoami", 20.0)["pid"]
+        os.kill(started.pid or 0, signal.SIGKILL)
+        wait_until(lambda: not alive(started.pid or 0))
+        assert started.run("whoami", 20.0)["pid"]
+
+
 def test_a_web_process_with_greenlets_is_not_held_up(pool: PoolClient) -> None:
     code = (
         "import gevent.monkey; gevent.monkey.patch_all(); import gevent, sys, time;"
