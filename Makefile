@@ -4,7 +4,8 @@
 export PYTHON
 
 BIN := .venv/bin
-TEST_PROCESSES ?= auto
+# Tests wait as long as they work; each process takes a gigabyte.
+TEST_PROCESSES ?= $(shell python3 -c "import os; print(min(8, 2 * os.cpu_count()))")
 
 run: install ## start the whole studio and print its address; Ctrl-C ends it
 	@exec $(BIN)/python -m imagegen.supervisor --end-with-parent

@@ -1,8 +1,9 @@
 /*
  * Pictures far out of sight keep their place in the grid and nothing else, so that whoever scrolls through thousands does
- * not carry all of them along. They come back before they are seen: "library:revived" says so of their group.
+ * not carry all of them along. They come back before they are seen: "library:revived" says so of each.
  */
 const NEAR = "3000px 0px";
+const A_FRAME = 24;
 
 const inside = new WeakMap(); // tile → what it holds, as HTML
 const turning = new Map(); // group → whether it has come near; the last word counts
@@ -18,11 +19,7 @@ export function begin() {
 
 /** Bring the pictures of a group back now. */
 export function revive(group) {
-  if (!group || group.dataset.resting === undefined) return;
-  delete group.dataset.resting;
-  for (const tile of group.querySelectorAll(".thumb:empty")) tile.innerHTML = inside.get(tile) ?? "";
-  htmx.process(group);
-  group.dispatchEvent(new CustomEvent("library:revived", { bubbles: true }));
+  if (group) refill(group, Infinity);
 }
 
 /** Look again whether a group is near, for it has got pictures that hold nothing. */
@@ -44,19 +41,35 @@ function moved(entries) {
   frame ||= requestAnimationFrame(turn);
 }
 
-/* One group a frame, what will be seen before what is left behind: all that a fast hand passes at once would take long. */
+/* So many a frame, those that will be seen before those that are left behind: what a fast hand passes at once would take long. */
 function turn() {
   const [group, near] = [...turning].find(([, isNear]) => isNear) ?? turning.entries().next().value;
-  turning.delete(group);
-  (near ? revive : rest)(group);
+  if ((near ? refill : rest)(group, A_FRAME)) turning.delete(group);
   frame = turning.size ? requestAnimationFrame(turn) : 0;
 }
 
-function rest(group) {
-  if (!group.isConnected || group.querySelector(":focus, [aria-current]")) return;
+/* Returns whether none is left. */
+function refill(group, most) {
+  if (group.dataset.resting === undefined) return true;
+  const tiles = [...group.querySelectorAll(".thumb:empty")];
+  if (group.getBoundingClientRect().top < 0) tiles.reverse(); // somebody comes from below
+  for (const tile of tiles.slice(0, most)) {
+    tile.innerHTML = inside.get(tile) ?? "";
+    htmx.process(tile);
+    tile.dispatchEvent(new CustomEvent("library:revived", { bubbles: true }));
+  }
+  if (tiles.length > most) return false;
+  delete group.dataset.resting;
+  return true;
+}
+
+function rest(group, most) {
+  if (!group.isConnected || group.querySelector(":focus, [aria-current]")) return true;
   group.dataset.resting = "";
-  for (const tile of group.querySelectorAll(".thumb:not(:empty)")) {
+  const tiles = [...group.querySelectorAll(".thumb:not(:empty)")];
+  for (const tile of tiles.slice(0, most)) {
     inside.set(tile, tile.innerHTML);
     tile.replaceChildren();
   }
+  return tiles.length <= most;
 }

@@ -145,7 +145,7 @@ function focusFirst(event) {
 /* One stop of the Tab key for the whole grid; the ticks and stars in it have keys of their own. */
 function settle(within = document) {
   for (const part of within.querySelectorAll("#grid .thumb :is(a, button, input):not([tabindex])")) part.tabIndex = -1;
-  if (!current?.isConnected) rove(linkOf(selection.tiles()[0]));
+  if (!current?.isConnected) rove(document.querySelector("#grid .tile__open"));
 }
 
 /** Let `link` be the one stop of the Tab key. */
@@ -158,6 +158,6 @@ export function rove(link) {
 /* Whoever was in something that is gone goes on in the grid. */
 function regain() {
   if (document.activeElement?.matches(":not(body)") && document.activeElement.checkVisibility()) return;
-  if (!current?.isConnected) rove(linkOf(selection.tiles()[0]));
+  if (!current?.isConnected) rove(document.querySelector("#grid .tile__open"));
   current?.focus({ preventScroll: true });
 }

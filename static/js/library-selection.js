@@ -170,12 +170,11 @@ function turned() {
 }
 
 /* What was out of sight has missed what happened meanwhile. */
-function revived(group) {
-  for (const tile of group.querySelectorAll(".thumb")) {
-    tile.querySelector("[name=ids]").checked = has(tile.dataset.id);
-    const star = stars.get(tile.dataset.id);
-    if (star) document.getElementById(`star-${tile.dataset.id}`)?.setAttribute("aria-pressed", star);
-  }
+function revived(tile) {
+  const box = tile.querySelector("[name=ids]");
+  if (box) box.checked = has(tile.dataset.id);
+  const star = stars.get(tile.dataset.id);
+  if (star) document.getElementById(`star-${tile.dataset.id}`)?.setAttribute("aria-pressed", star);
 }
 
 /* Tiles that come are drawn as they are selected; whole pages of them, so once for all. */

@@ -198,7 +198,7 @@ def test_what_cannot_be_read_of_a_folder_is_named_and_holds_up_no_other(
 ) -> None:
     windows.expect("/library/upload: .* 4(00|15|22)")
     (tmp_path / "trip").mkdir()
-    picture(tmp_path / "trip", "harbour.png", "teal")
+    picture(tmp_path / "trip", "harbour.png", (31, 62, 93))
     picture(tmp_path / "trip", "torn.png", "plum")
     library.evaluate(UNREADABLE, "torn.png")
     drop(library, tmp_path / "trip")
