@@ -18,8 +18,12 @@ _POSITION = POSITION["postgresql"]
 _SAID = "image_id, organisation_id, trashed, words, marks"
 
 
-def statement(shape: Shape, way: Way, *, walked: int) -> str:
-    """Return the statement for rows of `windows.COLUMNS`, behind the first `walked` of the list, the table `near`."""
+def statement(shape: Shape, way: Way, *, walked: tuple[int, int] | None) -> str:
+    """Return the statement for rows of `windows.COLUMNS`.
+
+    They are those behind the first `walked` of the list, which are the table `near`: the first number of them where
+    these are `sparse`, else the second.
+    """
     least, most = conditions.edges(shape)
     begin = "last CROSS JOIN rare WHERE NOT rare.is_so"
     return f"""
@@ -42,10 +46,11 @@ def statement(shape: Shape, way: Way, *, walked: int) -> str:
     """
 
 
-def _last(shape: Shape, way: Way, walked: int) -> str:
+def _last(shape: Shape, way: Way, walked: tuple[int, int] | None) -> str:
     """Return the last row that was walked over, or the first of all, with the time; none where there is no other."""
     if walked:
-        rows = f"near LIMIT 1 OFFSET {walked - 1}"
+        few, many = walked
+        rows = f"near LIMIT 1 OFFSET (SELECT CASE WHEN is_so THEN {few - 1} ELSE {many - 1} END FROM sparse)"
     else:
         within = "{} BETWEEN {} AND {}".format(_POSITION, *conditions.edges(shape)) if shape.days else "true"
         ours = f"{conditions.listed(shape, 'r')} AND {_POSITION} {way.behind} {shape.given('after')} AND {within}"
@@ -72,8 +77,10 @@ def _in_window() -> str:
             """
 
 
-def _fitting(shape: Shape, way: Way, walked: int, rows: str, beside: str = "", where: str = "true") -> str:
+def _fitting(
+    shape: Shape, way: Way, walked: tuple[int, int] | None, rows: str, beside: str = "", where: str = "true"
+) -> str:
     return f"""SELECT r.image_id, r.image_id AS position, false AS given_up FROM {beside} {rows} r
             WHERE {where} AND {conditions.listed(shape, "r")}
-            AND r.image_id {way.behind} last.id {way.inward} {int(not walked)} AND {conditions.says(shape, "r")}
+            AND r.image_id {way.behind} last.id {way.inward} {int(walked is None)} AND {conditions.says(shape, "r")}
             ORDER BY r.image_id {way.order}"""

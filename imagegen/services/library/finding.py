@@ -42,7 +42,7 @@ from imagegen.models.columns import BigId
 from imagegen.models.image_index import FTS_TABLE, mark_term, mark_trigram, quoted
 from imagegen.services.library import by_fts, by_gin, conditions, marks
 from imagegen.services.library.paging import decode_cursor, decode_keyed_cursor, encode_cursor, encode_keyed_cursor
-from imagegen.services.library.shapes import Shape, sizes
+from imagegen.services.library.shapes import PROMISING, Shape, sizes
 from imagegen.services.library.windows import COLUMNS, Way
 from imagegen.services.library.wishes import Wish
 
@@ -203,17 +203,30 @@ def page(shape: Shape) -> Subquery:
         return _walk(shape, shape.most).subquery("page")
     if ORDERS[shape.sort].key is not None:
         return _both_ways(shape)
-    if shape.dialect == "sqlite":
+    if shape.dialect == "sqlite" or not shape.sizes.walk:
         return _through_windows(shape)
+    return _walked_and_looked_up(shape)
+
+
+def _walked_and_looked_up(shape: Shape) -> Subquery:
+    """Return rows as `page` does, of PostgreSQL: the walk is a table, of which no more is read than is needed."""
     # Behind the first day of an era there may be rows of other days.
-    walk = shape.sizes.walk + (shape.sizes.era if shape.days else 0)
+    more = shape.sizes.era if shape.days else 0
+    walk, probe = shape.sizes.walk + more, shape.sizes.probe + more
     near = _walk(shape, walk).cte("near")
-    walked = select(near.c.image_id, near.c.image_id.label("position"), false().label("given_up")).where(
-        conditions.clause(conditions.fits(shape, "near"))
+    fits = conditions.clause(conditions.fits(shape, "r"))
+    begin = select(near).limit(_written_out(probe)).subquery("r")
+    sparse = (
+        select((func.count() < _written_out(PROMISING)).label("is_so")).select_from(begin).where(fits).cte("sparse")
     )
-    far = _through_windows(shape, walked=walk)
-    both = union_all(walked, select(far.c.image_id, far.c.position, far.c.given_up))
-    return select(both.limit(_written_out(shape.most)).subquery("both")).subquery("page")
+    rest = select(near).offset(_written_out(probe)).subquery("r")
+    far = _through_windows(shape, walked=(probe, walk))
+    parts = [
+        select(begin.c.image_id, begin.c.image_id.label("position"), false().label("given_up")).where(fits),
+        select(rest.c.image_id, rest.c.image_id, false()).where(fits, ~select(sparse.c.is_so).scalar_subquery()),
+        select(far.c.image_id, far.c.position, far.c.given_up),
+    ]
+    return select(union_all(*parts).limit(_written_out(shape.most)).subquery("both")).subquery("page")
 
 
 def counted(shape: Shape) -> Select[Any]:
@@ -225,10 +238,11 @@ def counted(shape: Shape) -> Select[Any]:
     return select(func.count()).select_from(found.subquery("found"))
 
 
-def _through_windows(shape: Shape, *, walked: int = 0) -> Subquery:
+def _through_windows(shape: Shape, *, walked: tuple[int, int] | None = None) -> Subquery:
     """Return rows of `windows.COLUMNS` in the order of ids; the first window is looked through in any case.
 
-    `walked` is how many rows behind the cursor are known already, as the table `near`; on SQLite that is not asked.
+    `walked` is how many rows behind the cursor are known already, of the table `near`: the first number if they are
+    `sparse`, else the second; on SQLite that is not asked.
     """
     way = Way(ORDERS[shape.sort].descending)
     if shape.dialect == "sqlite":

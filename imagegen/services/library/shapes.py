@@ -11,14 +11,18 @@ WALK = {"sqlite": 1_000, "postgresql": 2_500}
 SORTED_WALK = 4_000
 """Where what lies behind has to be looked up as a whole, and sorted."""
 
+PROBE, PROMISING = 500, 3
+"""After so many rows PostgreSQL goes on walking only if so many of them fit: what is rare is not found on the way."""
+
 RARE = 500
 """How many rows of all libraries are few: PostgreSQL looks at them sooner than window by window."""
 
 
 class Sizes(NamedTuple):
-    """How many rows are walked over, by id and in other orders; what is rare; how large windows and eras are."""
+    """How many rows are walked over, by id, to begin with, and in other orders; what is rare; windows and eras."""
 
     walk: int
+    probe: int
     sorted_walk: int
     rare: int
     window_bits: tuple[int, int]
@@ -27,7 +31,7 @@ class Sizes(NamedTuple):
 
 def sizes(dialect: str) -> Sizes:
     """Return the sizes for a database."""
-    return Sizes(WALK[dialect], SORTED_WALK, RARE, marks.WINDOW_BITS, marks.ERA)
+    return Sizes(WALK[dialect], min(PROBE, WALK[dialect]), SORTED_WALK, RARE, marks.WINDOW_BITS, marks.ERA)
 
 
 @dataclass(frozen=True)

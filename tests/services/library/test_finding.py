@@ -65,6 +65,7 @@ def pictures(request: pytest.FixtureRequest, ann: Member, monkeypatch: pytest.Mo
     They are found after walking over few rows or over all; an era is eight ids or more.
     """
     monkeypatch.setattr(shapes, "WALK", dict.fromkeys(shapes.WALK, request.param))
+    monkeypatch.setattr(shapes, "PROBE", 3)
     monkeypatch.setattr(shapes, "SORTED_WALK", request.param)
     monkeypatch.setattr(shapes, "RARE", request.param)
     monkeypatch.setattr(marks, "WINDOW_BITS", (3, 5))
