@@ -19,7 +19,7 @@ from bench.table import Baseline, Row
 from bench.usage import family, resident_bytes
 from imagegen.settings import PROJECT_ROOT
 from imagegen.supervisor import redis_server
-from tests.running_studio import eventually
+from tests.waiting import eventually
 
 IN_FLIGHT = 16
 WAVES = 3

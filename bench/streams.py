@@ -48,7 +48,8 @@ from imagegen.services.generation import GenerationRequest
 from imagegen.settings import PROJECT_ROOT
 from imagegen.web import sse
 from imagegen.web.auth import SECRET
-from tests.running_studio import Studio, eventually
+from tests.running_studio import Studio
+from tests.waiting import eventually
 
 COUNTS = tuple(int(count) for count in os.environ.get("BENCH_STREAMS", "1,1000,5000").split(","))
 FIRST = 50

@@ -20,7 +20,8 @@ import requests
 from bench.table import Baseline, Row
 from tests.browser.windows import EMAIL, PASSWORD
 from tests.fakes.pictures import picture
-from tests.running_studio import Studio, eventually, json_of
+from tests.running_studio import Studio, json_of
+from tests.waiting import eventually
 
 READERS = 2
 CONNECTIONS = 8

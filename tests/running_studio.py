@@ -7,26 +7,14 @@ import re
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import psutil
 
 from imagegen.settings import PROJECT_ROOT, Settings
-
-Found = TypeVar("Found")
-
-
-def eventually(condition: Callable[[], Found], within: float = 60.0) -> Found:
-    """Wait until `condition` gives something true, and return it; fail when it does not in time."""
-    give_up_at = time.monotonic() + within
-    while not (found := condition()):
-        assert time.monotonic() < give_up_at, "it did not happen in time"
-        time.sleep(0.02)
-    return found
 
 
 def plain_environment(**variables: str) -> dict[str, str]:
@@ -113,6 +101,11 @@ class Studio:
         assert self.process is not None
         everybody = psutil.Process(self.process.pid).children(recursive=True)
         return [found for found in everybody if title_of(found).startswith(title)]
+
+    def children(self) -> set[psutil.Process]:
+        """Return the processes that the supervisor has started, also those that have no title yet."""
+        assert self.process is not None
+        return set(psutil.Process(self.process.pid).children())
 
     def stop(self, signal: int, within: float = 12.0) -> int:
         """Send `signal` to the supervisor and return its exit code."""

@@ -14,7 +14,8 @@ import requests
 
 from imagegen.settings import PROJECT_ROOT
 from tests.fakes.openai_server import OpenAIServer
-from tests.running_studio import Studio, eventually, title_of
+from tests.running_studio import Studio, title_of
+from tests.waiting import eventually
 
 EMAIL, PASSWORD = "owner@example.org", "a long enough password"
 

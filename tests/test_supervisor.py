@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import psutil
 import pytest
 
 from imagegen.settings import PROJECT_ROOT
+from tests.waiting import eventually
 
 PROGRAM = """
 import json, os, sys
@@ -48,14 +50,6 @@ while True:
     connection.recv(1)
     connection.sendall(b"yes")
 """
-
-
-def eventually(condition: Callable[[], object], within: float = 10.0) -> None:
-    """Wait until `condition` holds; fail when it does not in time."""
-    give_up_at = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < give_up_at, "it did not happen in time"
-        time.sleep(0.01)
 
 
 class Run:
@@ -103,18 +97,24 @@ def run(tmp_path: Path) -> Iterator[Run]:
     run.end()
 
 
-def process(name: str, then: str = "exec sleep 60", **more: object) -> dict[str, object]:
-    """Return a table line for a process that notes its name and id, and then does `then`."""
-    return {"name": name, "argv": ["/bin/sh", "-c", f'echo {name} $$ >> "$DIARY"; {then}'], **more}
+def process(name: str, then: str = "exec sleep 60", *, first: str = ":", **more: object) -> dict[str, object]:
+    """Return a table line for a process that does `first`, notes its name and id, and then does `then`."""
+    return {"name": name, "argv": ["/bin/sh", "-c", f'{first}; echo {name} $$ >> "$DIARY"; {then}'], **more}
+
+
+def on_sigterm(act: str, name: str, **more: object) -> dict[str, object]:
+    """Return a table line for a process that does `act` on each SIGTERM, already when it makes its note."""
+    return process(name, "while :; do sleep 0.05; done", first=f"trap {shlex.quote(act)} TERM", **more)
 
 
 def polite(name: str, **more: object) -> dict[str, object]:
     """Return a table line for a process that notes the SIGTERM on which it ends."""
-    then = f"trap 'echo {name}-told >> \"$DIARY\"; exit 0' TERM; while :; do sleep 0.05; done"
-    return process(name, then, **more)
+    return on_sigterm(f'echo {name}-told >> "$DIARY"; exit 0', name, **more)
 
 
-DEAF = 'trap "" TERM; while :; do sleep 0.05; done'
+def deaf(name: str, **more: object) -> dict[str, object]:
+    """Return a table line for a process that does not listen to SIGTERM."""
+    return on_sigterm("", name, **more)
 
 
 def test_a_process_that_was_killed_is_started_again(run: Run) -> None:
@@ -200,7 +200,6 @@ def test_a_step_that_fails_ends_the_run_with_its_sentence(run: Run) -> None:
 def test_a_wish_to_stop_ends_everything_and_what_stops_last_last(run: Run, wish: signal.Signals) -> None:
     supervisor = run.start(polite("redis", stops_last=True), polite("web"), polite("worker"))
     eventually(lambda: len(run.entries()) == 3)
-    time.sleep(0.1)  # the shells set their traps
     supervisor.send_signal(wish)
     supervisor.communicate(timeout=8)
     told = [entry[0] for entry in run.entries()[3:]]
@@ -211,9 +210,8 @@ def test_a_wish_to_stop_ends_everything_and_what_stops_last_last(run: Run, wish:
 
 
 def test_a_process_that_does_not_listen_is_killed_in_time(run: Run) -> None:
-    supervisor = run.start(process("redis", DEAF, stops_last=True), process("worker", DEAF))
+    supervisor = run.start(deaf("redis", stops_last=True), deaf("worker"))
     eventually(lambda: len(run.entries()) == 2)
-    time.sleep(0.1)
     began = time.monotonic()
     supervisor.send_signal(signal.SIGINT)
     supervisor.communicate(timeout=12)
@@ -222,9 +220,8 @@ def test_a_process_that_does_not_listen_is_killed_in_time(run: Run) -> None:
 
 
 def test_the_second_ctrl_c_kills_at_once(run: Run) -> None:
-    supervisor = run.start(process("redis", DEAF, stops_last=True), process("worker", DEAF))
+    supervisor = run.start(deaf("redis", stops_last=True), deaf("worker"))
     eventually(lambda: len(run.entries()) == 2)
-    time.sleep(0.1)
     supervisor.send_signal(signal.SIGINT)
     time.sleep(0.2)
     supervisor.send_signal(signal.SIGINT)
@@ -234,10 +231,8 @@ def test_the_second_ctrl_c_kills_at_once(run: Run) -> None:
 
 def test_a_second_sigterm_is_no_impatience(run: Run) -> None:
     """`make` passes a SIGTERM on that its process group has got already."""
-    slow = "trap 'sleep 0.5; echo finished >> \"$DIARY\"; exit 0' TERM; while :; do sleep 0.05; done"
-    supervisor = run.start(process("worker", slow))
+    supervisor = run.start(on_sigterm('sleep 0.5; echo finished >> "$DIARY"; exit 0', "worker"))
     eventually(lambda: run.pids("worker"))
-    time.sleep(0.1)
     supervisor.send_signal(signal.SIGTERM)
     time.sleep(0.05)
     supervisor.send_signal(signal.SIGTERM)
@@ -246,9 +241,8 @@ def test_a_second_sigterm_is_no_impatience(run: Run) -> None:
 
 
 def test_nothing_is_started_again_while_stopping(run: Run) -> None:
-    supervisor = run.start(polite("web"), process("worker", DEAF), KILL_AFTER=0.8)
+    supervisor = run.start(polite("web"), deaf("worker"), KILL_AFTER=0.8)
     eventually(lambda: len(run.entries()) == 2)
-    time.sleep(0.1)
     supervisor.send_signal(signal.SIGTERM)
     supervisor.communicate(timeout=8)
     assert len(run.pids("web")) == 1
@@ -261,7 +255,6 @@ linux_only = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tell
 def test_a_killed_supervisor_leaves_nothing_behind(run: Run) -> None:
     supervisor = run.start(polite("redis", stops_last=True), polite("web"), process("worker"))
     eventually(lambda: len(run.entries()) == 3)
-    time.sleep(0.1)
     supervisor.kill()
     supervisor.communicate()
     eventually(run.everybody_gone, within=8)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import io
-import time
 import warnings
 from datetime import timedelta
 from pathlib import Path
 
+import psutil
 import pytest
 from flask import Flask
 from PIL import Image, ImageChops, ImageOps, ImageStat
@@ -46,6 +46,16 @@ def left() -> tuple[int, list[str], list[str]]:
     return rows, list(runtime.storage.iter_keys()), runtime.storage.left_workspaces(timedelta(seconds=-60))
 
 
+def worked(imaging_pool: Path) -> float:
+    """Seconds of processor time that this process and the pool have had: a clock would count what others had too."""
+    times = psutil.Process().cpu_times()
+    found = times.user + times.system
+    for process in psutil.process_iter(["cmdline", "cpu_times"]):
+        if str(imaging_pool) in " ".join(process.info["cmdline"] or ()):
+            found += sum(process.info["cpu_times"][:4])
+    return found
+
+
 def peak(imaging_pool: Path) -> int:
     """The most memory that a child of the pool ever had, in MB, beyond what it had when it was born."""
     found = 0
@@ -81,11 +91,11 @@ def test_a_picture_comes_in(api: Api, photo: bytes) -> None:
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_is_no_good_picture_is_refused_in_words(api: Api, imaging_pool: Path, name: str) -> None:
     bad = REFUSED[name]
-    began = time.monotonic()
+    before = worked(imaging_pool)
 
     answer = send(api, bad.data, bad.name)
 
-    assert time.monotonic() - began < SECONDS
+    assert worked(imaging_pool) - before < SECONDS
     assert answer.status_code == bad.status, answer.text
     problem = answer.get_json()
     assert bad.word in problem["detail"]
@@ -98,11 +108,11 @@ def test_what_is_no_good_picture_is_refused_in_words(api: Api, imaging_pool: Pat
 @pytest.mark.databases("sqlite")
 @pytest.mark.parametrize("name", ACCEPTED)
 def test_what_is_odd_but_a_picture_is_taken_and_freed_of_all_else(api: Api, imaging_pool: Path, name: str) -> None:
-    began = time.monotonic()
+    before = worked(imaging_pool)
 
     answer = send(api, ACCEPTED[name])
 
-    assert time.monotonic() - began < SECONDS
+    assert worked(imaging_pool) - before < SECONDS
     assert answer.status_code == 201, answer.text
     image = answer.get_json()
     kept = api.get(image["url"]).data

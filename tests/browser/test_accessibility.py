@@ -11,7 +11,8 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import HERE, OpenWindows
 from tests.browser.windows import Scheme, Windows
 from tests.fakes.openai_server import OpenAIServer
-from tests.running_studio import Studio, eventually, json_of
+from tests.running_studio import Studio, json_of
+from tests.waiting import eventually
 
 AXE = (HERE / "vendor" / "axe.min.js").read_text("utf-8")
 SCHEMES: tuple[Scheme, ...] = ("light", "dark")

@@ -11,7 +11,8 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import OpenWindows
 from tests.browser.windows import EMAIL, PASSWORD, sign_in
-from tests.running_studio import Studio, eventually, json_of
+from tests.running_studio import Studio, json_of
+from tests.waiting import eventually
 
 PROMPT = "layered paper mountains at dusk, violet and amber"
 

@@ -15,7 +15,8 @@ from tests.browser.generator import expect_all_drawn, generate, id_of, open_gene
 from tests.browser.windows import Windows
 from tests.fakes.openai_server import OpenAIServer
 from tests.fakes.tcp_proxy import TcpProxy, Trouble
-from tests.running_studio import Studio, eventually
+from tests.running_studio import Studio
+from tests.waiting import eventually
 
 TABS = 7
 LINE_LOST = r"net::ERR_|/jobs/stream"

@@ -16,7 +16,8 @@ from playwright.sync_api import CDPSession, Locator, Page, expect
 from tests.browser.library import lines, openers, out_of_sight, picture, says, tiles
 from tests.browser.test_accessibility import SCHEMES, findings, still_page
 from tests.browser.windows import Scheme, Windows
-from tests.running_studio import Studio, eventually, json_of
+from tests.running_studio import Studio, json_of
+from tests.waiting import eventually
 
 
 @pytest.fixture(scope="module")

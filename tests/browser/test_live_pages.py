@@ -16,7 +16,8 @@ from tests.browser.generator import MODEL, expect_all_drawn, generate, id_of, op
 from tests.browser.windows import Windows
 from tests.fakes.openai_server import OpenAIServer
 from tests.fakes.tcp_proxy import TcpProxy, Trouble
-from tests.running_studio import Studio, eventually, json_of
+from tests.running_studio import Studio, json_of
+from tests.waiting import eventually
 
 STREAM = b"GET /jobs/stream"
 POLL = b"GET /jobs/0"

@@ -13,7 +13,8 @@ from tests.browser.conftest import DEADLINE, forgive
 from tests.browser.generator import MODEL, expect_all_drawn, generate, id_of, open_generator
 from tests.browser.windows import Windows
 from tests.fakes.openai_server import OpenAIServer
-from tests.running_studio import Studio, eventually, json_of
+from tests.running_studio import Studio, json_of
+from tests.waiting import eventually
 
 NEVER = 3600
 

@@ -23,6 +23,7 @@ from imagegen.core.addresses import AddressRefused, Origin
 from imagegen.core.fetch import CONNECT_SECONDS, Fetched, Fetcher, FetchError, Problem, fetch, resolve
 from tests.fakes.downloads import PRIVATE_ADDRESS
 from tests.fakes.file_server import FileServer
+from tests.waiting import LATE
 
 DATA = bytes(range(256)) * 400
 PUBLIC, OTHER_PUBLIC = "93.184.215.14", "2606:4700::11"
@@ -135,7 +136,7 @@ def test_all_is_over_at_the_deadline_however_it_trickles(get, server, way):
 
     begun = time.monotonic()
     assert problem_of(lambda: get(deadline_seconds=0.4)) == Problem.LATE
-    assert 0.3 < time.monotonic() - begun < 1.2
+    assert 0.3 < time.monotonic() - begun < 0.4 + LATE
 
 
 def test_without_time_left_nothing_is_sent(get, server):
@@ -392,7 +393,7 @@ def test_a_slow_name_server_ends_at_the_deadline_too(fetcher):
     release = threading.Event()
 
     def names(host: str, port: int) -> list[str]:
-        release.wait(10)
+        release.wait(60)
         return [PUBLIC]
 
     begun = time.monotonic()
@@ -400,7 +401,7 @@ def test_a_slow_name_server_ends_at_the_deadline_too(fetcher):
     assert (
         problem_of(lambda: slow.fetch("https://pictures.example/", max_bytes=9, deadline_seconds=0.3)) == Problem.LATE
     )
-    assert time.monotonic() - begun < 1.0
+    assert time.monotonic() - begun < 0.3 + LATE
     release.set()
 
 

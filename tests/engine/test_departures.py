@@ -15,7 +15,7 @@ from imagegen.engine.claims import Claim
 from imagegen.extensions import db, in_app_context
 from imagegen.models import Attempt, Job, Shot, organisation_scope, system_scope, unit_of_work
 from tests.models.rows import Member, submit
-from tests.running_studio import eventually
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("everything")
 

@@ -20,7 +20,7 @@ from imagegen.providers.local.provider import LocalProvider
 from tests.engine.conftest import Work
 from tests.engine.invariants import check_invariants
 from tests.models.rows import Member, submit
-from tests.running_studio import eventually
+from tests.waiting import eventually
 
 
 def test_a_request_becomes_pictures_in_the_library(ann: Member, work: Work) -> None:

@@ -8,7 +8,7 @@ from imagegen.extensions import db
 from imagegen.models import Attempt, LedgerEntry, Reservation, Shot, system_scope
 from tests.engine.invariants import check_invariants
 from tests.fakes.openai_server import OpenAIServer
-from tests.running_studio import eventually
+from tests.waiting import eventually
 
 SETTLED_WITHIN = 60.0
 """Seconds after a fault in which a person must see how their pictures ended, or that it is not known."""

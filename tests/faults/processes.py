@@ -23,7 +23,8 @@ from imagegen.extensions import db
 from imagegen.models import Shot, system_scope
 from imagegen.settings import PROJECT_ROOT, Settings
 from tests.faults.ready import MODULES, Forked, Ready
-from tests.running_studio import eventually, plain_environment
+from tests.running_studio import plain_environment
+from tests.waiting import eventually
 
 Started = subprocess.Popen[bytes] | Forked
 

@@ -27,7 +27,7 @@ from tests.faults.conftest import Ask
 from tests.faults.outcome import expect_settled, expect_sound
 from tests.faults.processes import Processes
 from tests.postgresql import PostgreSQL
-from tests.running_studio import eventually
+from tests.waiting import eventually
 
 HELD = {"kind": "none", "hold": True}
 WRITERS = 50

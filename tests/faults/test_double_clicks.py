@@ -19,7 +19,8 @@ from tests.faults.at_once import at_once
 from tests.faults.conftest import Ask
 from tests.faults.outcome import expect_settled, expect_sound, statuses
 from tests.faults.processes import Fault, Processes
-from tests.running_studio import eventually, json_of
+from tests.running_studio import json_of
+from tests.waiting import eventually
 
 HELD = {"kind": "none", "hold": True}
 PARALLEL = 50

@@ -19,7 +19,7 @@ from tests.faults.conftest import PAID, Ask
 from tests.faults.outcome import expect_settled, expect_sound
 from tests.faults.processes import Processes, session
 from tests.models.rows import Member, submit
-from tests.running_studio import eventually
+from tests.waiting import eventually
 
 HELD = {"kind": "none", "hold": True}
 LESS_THAN_A_PHOTO = 1 << 20

@@ -16,7 +16,8 @@ from tests.faults.conftest import PAID, Ask
 from tests.faults.outcome import expect_settled, expect_sound, statuses
 from tests.faults.processes import Fault, Processes, alive, freezing, kill, task
 from tests.models.rows import Member, submit
-from tests.running_studio import Studio, eventually
+from tests.running_studio import Studio
+from tests.waiting import eventually
 
 MOST_SECONDS_TO_STOP = 8.0
 

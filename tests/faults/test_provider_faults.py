@@ -24,7 +24,7 @@ from tests.faults.conftest import PAID
 from tests.faults.outcome import expect_settled, expect_sound, statuses
 from tests.faults.processes import Fault, Processes, kill, session, task
 from tests.models.rows import Member, submit
-from tests.running_studio import eventually
+from tests.waiting import eventually
 
 HELD = {"kind": "none", "hold": True}
 DEADLINE = 2

@@ -20,7 +20,8 @@ from tests.faults.outcome import expect_settled, expect_sound, statuses
 from tests.faults.processes import Processes
 from tests.models.rows import Member, submit
 from tests.own_redis import OwnRedis
-from tests.running_studio import Studio, eventually
+from tests.running_studio import Studio
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.databases("sqlite")  # the database has no part in it
 

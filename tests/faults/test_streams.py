@@ -27,7 +27,7 @@ from tests.faults.conftest import PAID, Ask
 from tests.faults.outcome import expect_settled, expect_sound
 from tests.faults.processes import Processes, kill, session
 from tests.models.rows import Member, submit
-from tests.running_studio import eventually
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.databases("sqlite")  # the database has no part in it
 

@@ -25,6 +25,14 @@ def sleep(seconds: float, mark: str | None = None) -> dict[str, Any]:
     return {"pid": os.getpid()}
 
 
+def meet(mark: str, other: str) -> dict[str, Any]:
+    """Wait for the task that makes the `other` mark."""
+    Path(mark).touch()
+    while not Path(other).exists():
+        time.sleep(0.01)
+    return {"pid": os.getpid()}
+
+
 def spin() -> dict[str, Any]:
     while True:
         pass
@@ -65,4 +73,4 @@ def create(path: str) -> dict[str, Any]:
     return {"mode": Path(path).stat().st_mode & 0o777}
 
 
-TASKS = {one.__name__: one for one in (whoami, sleep, spin, hog, segfault, leave, fail, fill, full, create)}
+TASKS = {one.__name__: one for one in (whoami, sleep, meet, spin, hog, segfault, leave, fail, fill, full, create)}

@@ -14,7 +14,7 @@ from flask import Flask
 from imagegen.extensions import in_app_context
 from imagegen.models import unit_of_work, writes, writes_first
 from imagegen.models.unit_of_work import Turns
-from tests.running_studio import eventually
+from tests.waiting import eventually
 
 # The package gives its name to a function.
 own = importlib.import_module("imagegen.models.unit_of_work")

@@ -22,6 +22,7 @@ from imagegen.providers.openai import OpenAIProvider
 from tests.fakes.downloads import DOWNLOADS
 from tests.fakes.file_server import FileServer
 from tests.fakes.openai_server import SIGNATURE
+from tests.waiting import LATE
 
 ENDINGS = {
     "403": ("bad_answer", "status 403", 3),
@@ -170,7 +171,7 @@ def test_the_whole_call_with_its_download_ends_at_the_deadline(provider, server,
     error = failure(provider.generate, ask(deadline_seconds=1.0))
 
     assert (error.kind, error.outcome) == ("timeout", Outcome.ACCEPTED)
-    assert 0.9 < time.monotonic() - begun < 1.8
+    assert 0.9 < time.monotonic() - begun < 1.0 + LATE
 
 
 @pytest.mark.parametrize(
@@ -255,14 +256,14 @@ def test_a_receipt_of_another_make_is_a_mistake_that_was_billed(provider):
 
 
 def test_many_threads_download_at_once(provider, server, ask):
-    server.script_downloads(*[{"kind": "none", "latency": 0.3}] * 16)
+    server.script_downloads(*[{"kind": "none", "latency": 1.0}] * 16)
     begun = time.monotonic()
 
     with ThreadPoolExecutor(16) as threads:
         results = list(threads.map(lambda _: provider.generate(ask()), range(16)))
 
     assert len({result.images[0].data for result in results}) == 16
-    assert time.monotonic() - begun < 4
+    assert time.monotonic() - begun < LATE
 
 
 def test_a_request_without_time_left_for_the_download_keeps_its_receipt(provider, server, ask):

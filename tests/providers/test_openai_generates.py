@@ -125,7 +125,7 @@ def test_the_providers_request_id_is_kept(provider, ask):
 
 
 def test_thirty_two_threads_share_one_client(provider, server, ask):
-    server.script(latency=0.3)
+    server.script(latency=1.0)
     with ThreadPoolExecutor(32) as threads:
         results = list(threads.map(lambda _: provider.generate(ask()), range(32)))
 

@@ -6,10 +6,9 @@ import http.client
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
 
 from flask import Flask
 from werkzeug.serving import make_server
@@ -17,6 +16,7 @@ from werkzeug.serving import make_server
 from imagegen.services import jobs
 from imagegen.web.sse import hub
 from tests.conftest import Person
+from tests.waiting import eventually
 
 PATIENCE = 30.0
 """Seconds after which what has not come will not come."""
@@ -123,14 +123,6 @@ def serving(app: Flask) -> Iterator[Server]:
         made.server_close()
 
 
-def wait_until(true: Callable[[], Any], patience: float = PATIENCE) -> None:
-    """Wait until something is true; fails if it does not become so."""
-    until = time.monotonic() + patience
-    while not true():
-        assert time.monotonic() < until, "it never became true"
-        time.sleep(0.005)
-
-
 def listening() -> int:
     """Return how many streams are open."""
     return len(hub()._all())
@@ -140,7 +132,7 @@ def open_stream(server: Server, person: Person, path: str = "/jobs/stream", **he
     """Open a stream, and wait until it hears what happens."""
     before = listening()
     listener = server.listen(person, path, **headers)
-    wait_until(lambda: listening() > before)
+    eventually(lambda: listening() > before)
     return listener
 
 

@@ -14,7 +14,8 @@ from imagegen.services import jobs
 from imagegen.web import live, sse
 from tests.conftest import Person
 from tests.own_redis import OwnRedis
-from tests.web.listening import serving, wait_until
+from tests.waiting import eventually
+from tests.web.listening import serving
 from tests.web.rows import make_job, say
 
 
@@ -52,7 +53,7 @@ def test_a_stream_outlives_redis(
         hears_the_next()
         own_redis.start()
         hears_the_next()
-        wait_until(lambda: own_redis.client.pubsub_numsub(sse.EVENTS_CHANNEL)[0][1] == 1)
+        eventually(lambda: own_redis.client.pubsub_numsub(sse.EVENTS_CHANNEL)[0][1] == 1)
         monkeypatch.setattr(sse, "ASK_SECONDS", 60)
         assert hears_the_next() < 1
         sse.hub().close()
