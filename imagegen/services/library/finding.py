@@ -43,7 +43,7 @@ from imagegen.models.image_index import FTS_TABLE, mark_term, mark_trigram, quot
 from imagegen.services.library import by_fts, by_gin, conditions, marks
 from imagegen.services.library.paging import decode_cursor, decode_keyed_cursor, encode_cursor, encode_keyed_cursor
 from imagegen.services.library.shapes import PROMISING, Shape, sizes
-from imagegen.services.library.windows import COLUMNS, Way
+from imagegen.services.library.windows import COLUMNS, DOWN, UP
 from imagegen.services.library.wishes import Wish
 
 _FEW_MARKS = 3
@@ -244,7 +244,7 @@ def _through_windows(shape: Shape, *, walked: tuple[int, int] | None = None) -> 
     `walked` is how many rows behind the cursor are known already, of the table `near`: the first number if they are
     `sparse`, else the second; on SQLite that is not asked.
     """
-    way = Way(ORDERS[shape.sort].descending)
+    way = DOWN if ORDERS[shape.sort].descending else UP
     if shape.dialect == "sqlite":
         statement = by_fts.statement(shape, way)
     else:

@@ -11,7 +11,7 @@ How a window is looked through is each database's own: `by_fts`, `by_gin`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy import Boolean, column
 
@@ -25,36 +25,19 @@ COLUMNS = (column("image_id", BigId), column("position", BigId), column("given_u
 late that no window comes behind it."""
 
 
-@dataclass(frozen=True)
-class Way:
-    """Through the ids: down from the newest, or up from the oldest."""
+class Way(NamedTuple):
+    """Through the ids: their ORDER BY, how a later one compares, where earlier ones are, a window's ends."""
 
     descending: bool
+    order: str
+    behind: str
+    inward: str
+    first: str
+    last: str
 
-    @property
-    def order(self) -> str:
-        """The ORDER BY of ids."""
-        return "DESC" if self.descending else "ASC"
 
-    @property
-    def behind(self) -> str:
-        """How an id that comes later compares."""
-        return "<" if self.descending else ">"
-
-    @property
-    def inward(self) -> str:
-        """Where the ids are that come earlier."""
-        return "+" if self.descending else "-"
-
-    @property
-    def last(self) -> str:
-        """The last id of a window."""
-        return "low" if self.descending else "high - 1"
-
-    @property
-    def first(self) -> str:
-        """The first id of a window."""
-        return "high - 1" if self.descending else "low"
+DOWN = Way(True, "DESC", behind="<", inward="+", first="high - 1", last="low")
+UP = Way(False, "ASC", behind=">", inward="-", first="low", last="high - 1")
 
 
 def table(way: Way, bits: tuple[int, int], *, begin: str, one: str = "1", where: str = "true") -> str:
