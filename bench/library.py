@@ -73,7 +73,7 @@ HARD: dict[str, Wish] = {
     "two words and three filters": Wish(q="violin dusk", filter="ai_generated", style="watercolor", colour="blue"),
     "two common words that never meet": Wish(q="lighthouse bicycle"),
 }
-"""What finds little though it reads much, beyond what is promised: shown, and held to nothing."""
+"""What finds little though it reads much: such pages are short, so that they hold their time; they may grow to it."""
 
 
 @dataclass(frozen=True)
@@ -275,10 +275,8 @@ def _rows(results: Results) -> Iterator[Row]:
         what = f"{name}, {size:,}, owner of {owner}: {case}"
         yield Row(f"{what}, p50", median(times.query), "ms", Baseline("bare SQL", median(times.bare)))
         bare = Baseline("bare SQL", percentile(times.bare, 0.95))
-        held = case not in HARD
-        yield Row(f"{what}, p95", percentile(times.query, 0.95), "ms", bare, QUERY_MS if held else None)
-        whole = percentile(times.response, 0.95)
-        yield Row(f"{what}, whole answer, p95", whole, "ms", limit=RESPONSE_MS if held else None)
+        yield Row(f"{what}, p95", percentile(times.query, 0.95), "ms", bare, QUERY_MS)
+        yield Row(f"{what}, whole answer, p95", percentile(times.response, 0.95), "ms", limit=RESPONSE_MS)
     for (name, size, owner, case), times in results.items():
         # A page of three pictures is no measure for one of forty.
         alike = [less for less in sorted(SIZES) if results[name, less, owner, case].found >= times.found]
