@@ -82,8 +82,11 @@ def _covering(word: str) -> list[str]:
 
 
 def _telling(word: str) -> list[str]:
-    """Return the trigrams by which PostgreSQL looks: it reads the rarest list whole, which a short word may miss."""
-    return _covering(word) if len(word) > _SHORT else list(trigrams(word))
+    """Return the trigrams by which PostgreSQL looks: it reads the rarest list whole, which a short word may miss.
+
+    Those of numbers are all as rare.
+    """
+    return _covering(word) if len(word) > _SHORT or word.isdigit() else list(trigrams(word))
 
 
 def typed(q: str) -> tuple[Typed, ...]:
