@@ -16,6 +16,7 @@ from imagegen.web.sse import hub
 from tests.browser.windows import EMAIL, PASSWORD, Windows, chromium, sign_in
 from tests.fakes.openai_server import OpenAIServer
 from tests.running_studio import Studio
+from tests.waiting import eventually
 from tests.web.listening import serving
 
 DEADLINE = 20
@@ -46,10 +47,19 @@ def openai_server() -> Iterator[OpenAIServer]:
 
 
 @pytest.fixture
-def openai(openai_server: OpenAIServer) -> OpenAIServer:
-    """The stand-in for OpenAI that the shared studio calls, with nothing ordered and nothing seen."""
+def openai(studio: Studio, openai_server: OpenAIServer) -> OpenAIServer:
+    """The stand-in for OpenAI that the shared studio calls, with nothing ordered, nothing seen and nobody to come."""
+    openai_server.reset()
+    eventually(lambda: not under_way(studio))
     openai_server.reset()
     return openai_server
+
+
+def under_way(studio: Studio) -> int:
+    """Return how many pictures an earlier test has left to be drawn: they would take what this one orders."""
+    with closing(sqlite3.connect(studio.data / "studio.db", timeout=10)) as database:
+        found = database.execute("SELECT count(*) FROM shots WHERE finished_at IS NULL AND provider = 'openai'")
+        return int(found.fetchone()[0])
 
 
 HELD = {"kind": "none", "hold": True}
