@@ -236,7 +236,7 @@ def end_session() -> None:
 
 def safe_next(target: str | None) -> str:
     """Return `target` if it is a path of ours, else the home page (`/\\evil`, `//evil`, `https:evil` are not)."""
-    home: str = url_for("generator.page")
+    home: str = url_for("generator.home")
     if not target or not target.startswith("/") or target.startswith("//"):
         return home
     if any(ord(character) <= 32 or character == "\\" for character in target):

@@ -91,7 +91,7 @@ def answer(
 
 
 def _page(status: int, sentence: str, *, reference: str | None = None, **_more: Any) -> str:
-    home = {"label": gettext("Create pictures"), "href": url_for("generator.page")}
+    home = {"label": gettext("To the start"), "href": url_for("generator.home")}
     here = request.full_path.rstrip("?") if request.method == "GET" else None
     back = {"label": gettext("Back"), "href": safe_next(here)}
     return render_template(

@@ -14,7 +14,7 @@ from imagegen.core.ids import new_id
 from imagegen.extensions import db, runtime
 from imagegen.models import Job, organisation_scope
 from imagegen.providers.base import Feature, ModelSpec
-from tests.conftest import Person
+from tests.conftest import MakePerson, Person
 from tests.web.browsers import Page
 from tests.web.rows import make_job
 
@@ -344,3 +344,19 @@ def test_a_wrong_cursor_is_said_to_be_wrong(ann: Person) -> None:
             answer = ann.client.get(path, headers=PARTIAL)
             assert answer.status_code in (200, 422), path
             assert answer.status_code == 200 or "Start again at the first page." in answer.text
+
+
+PLACES = ("/library", "/jobs", "/usage", "/settings/profile")
+
+
+@pytest.mark.parametrize(
+    ("role", "begins"), [("editor", "/generate"), ("approver", "/library"), ("viewer", "/library")]
+)
+def test_who_makes_nothing_begins_at_the_library_and_is_led_to_no_composer(
+    ann: Person, make_person: MakePerson, role: str, begins: str
+) -> None:
+    person = make_person("looker@one.example", "One", role=role)
+    assert person.client.get("/").location == begins
+    for path in PLACES:
+        links = [link.attributes.get("href", "") for link in Page(person.client.get(path).text).all("a")]
+        assert any(link.startswith("/generate") for link in links) == (role == "editor"), path

@@ -48,7 +48,7 @@ def accept_invitation(secret: str) -> ResponseReturnValue:
     except StudioError as error:
         return refused("accounts/invitation.html", error, name=name, **context)
     end_streams_with(lambda: auth.begin_session(user_id, remember=False, organisation_id=organisation_id))
-    return redirect(url_for("generator.page"), 303)
+    return redirect(url_for("generator.home"), 303)
 
 
 def _found(secret: str) -> Invitation:

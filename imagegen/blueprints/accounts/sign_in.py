@@ -82,4 +82,4 @@ def switch() -> ResponseReturnValue:
         session_id=session_id, user_id=user_id, organisation=request.form.get("organisation", "")
     )
     hub().close_session(session_id)
-    return redirect(url_for("generator.page"), 303)
+    return redirect(url_for("generator.home"), 303)

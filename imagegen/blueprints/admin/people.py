@@ -62,7 +62,7 @@ def remove_person(user_id: str) -> ResponseReturnValue:
     left = user_id == auth.identity().user.public_id
     for session_id in people.remove(by=auth.actor(), public_id=user_id):
         hub().close_session(session_id)
-    return redirect(url_for("generator.page" if left else "admin.people"), 303)
+    return redirect(url_for("generator.home" if left else "admin.people"), 303)
 
 
 @blueprint.post("/people/<user_id>/reset-link")

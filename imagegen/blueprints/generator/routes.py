@@ -16,7 +16,8 @@ from imagegen.core.ids import is_id
 from imagegen.engine import dispatch
 from imagegen.models import Job
 from imagegen.services import jobs, library
-from imagegen.web import access, validation
+from imagegen.services.rights import Right
+from imagegen.web import access, readers, validation
 from imagegen.web import contexts as shared
 from imagegen.web.auth import identity
 from imagegen.web.errors import told_to_wait
@@ -30,8 +31,8 @@ blueprint = Blueprint("generator", __name__)
 @blueprint.get("/")
 @access.viewing
 def home() -> ResponseReturnValue:
-    """Lead to the place where one begins."""
-    return redirect(url_for("generator.page"))
+    """Lead to the place where one begins: who makes nothing looks at what there is."""
+    return redirect(url_for("generator.page" if readers.may(Right.CREATE) else "library.index"))
 
 
 @blueprint.get("/generate")
