@@ -17,7 +17,7 @@ from imagegen.models.schedules import Schedule, ScheduleRun
 from imagegen.models.scope import built_once, organisation_scope, system_scope
 from imagegen.models.switches import Switch
 from imagegen.models.tags import ImageTag, Tag
-from imagegen.models.unit_of_work import UnitOfWork, unit_of_work, writes, writes_first
+from imagegen.models.unit_of_work import UnitOfWork, let_go_of_reader, unit_of_work, writes, writes_first
 from imagegen.models.users import ApiToken, Membership, Organisation, Session, User
 
 __all__ = [
@@ -56,6 +56,7 @@ __all__ = [
     "User",
     "attempt_shots",
     "built_once",
+    "let_go_of_reader",
     "organisation_scope",
     "system_scope",
     "unit_of_work",

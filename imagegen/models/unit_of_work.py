@@ -154,10 +154,11 @@ def _insert_into(table: Table, returning: tuple[str, ...]) -> Insert | Returning
     return insert(table).returning(*(table.c[name] for name in returning)) if returning else insert(table)
 
 
-def _let_go_of_reader() -> None:
-    """Give the reader's connection back: enough who hold a first and wait for a second wait for ever.
+def let_go_of_reader() -> None:
+    """Give the reader's connection back, before a wait for anything else: a connection, a disk, work on pixels.
 
-    What it has read stays as it is, so that nothing is read again, on a second connection, while the writer is open.
+    Enough who hold a first connection and wait for a second wait for ever. What was read stays as it is, so that
+    nothing is read again, on a second connection, while a writer is open.
     """
     reader = db.session()
     reader.expire_on_commit = False
@@ -181,7 +182,7 @@ def unit_of_work(*, urgent: bool = False) -> Iterator[UnitOfWork]:
     """
     if _open.get():
         raise RuntimeError("a unit of work was opened within another: pass the outer one on")
-    _let_go_of_reader()
+    let_go_of_reader()
     token = _open.set(True)
     uow = UnitOfWork(db.engine, urgent=urgent)
     try:

@@ -22,7 +22,7 @@ from imagegen.core.text import N_, one_line
 from imagegen.extensions import db, runtime
 from imagegen.imaging.errors import Crashed, Unreadable
 from imagegen.imaging.facts import StoredPicture
-from imagegen.models import Image, Organisation, UnitOfWork, User, writes
+from imagegen.models import Image, Organisation, UnitOfWork, User, let_go_of_reader, writes
 from imagegen.services import library
 from imagegen.services.library import StoredFiles
 
@@ -106,6 +106,7 @@ def filename_for(name: str, extension: str) -> str:
 
 def _checked(path: Path, folder: Path, smallest: Smallest) -> StoredPicture:
     """Return what the pixel pool made of the file; it lies in `folder`."""
+    let_go_of_reader()  # many wait for their turn there, and everybody else needs connections meanwhile
     try:
         answer = runtime.pool.run(
             "store_upload",
@@ -124,11 +125,9 @@ def _checked(path: Path, folder: Path, smallest: Smallest) -> StoredPicture:
 
 def _kept(picture: StoredPicture, organisation_id: int, user_id: int) -> StoredFiles:
     """Store the picture's files; not what was brought, in which may stand what nobody meant to tell."""
-    try:
-        organisation = db.session.get_one(Organisation, organisation_id).public_id
-        person = db.session.get_one(User, user_id).public_id
-    finally:
-        db.session.rollback()  # nobody's snapshot of the database waits for a disk
+    organisation = db.session.get_one(Organisation, organisation_id).public_id
+    person = db.session.get_one(User, user_id).public_id
+    let_go_of_reader()  # nobody's snapshot of the database waits for a disk
     return library.store(picture, organisation=organisation, person=person, received=None)
 
 

@@ -14,7 +14,7 @@ from imagegen.core.text import N_
 from imagegen.extensions import runtime
 from imagegen.imaging.errors import Unavailable
 from imagegen.imaging.facts import rendition_from_answer
-from imagegen.models import Image
+from imagegen.models import Image, let_go_of_reader
 from imagegen.storage import keys
 from imagegen.storage.errors import NotStored
 
@@ -53,6 +53,7 @@ def _make_again(image: Image, key: str, width: int) -> None:
 
 def run_on_pixels(task: str, **params: Any) -> dict[str, Any]:
     """Run a task on pixels; a web process has so few of them that its pool is started by the first."""
+    let_go_of_reader()
     try:
         return runtime.imaging.run(task, 20.0, wait=0.1, **params)
     except Unavailable:

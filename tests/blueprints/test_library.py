@@ -273,6 +273,22 @@ def test_the_narrowest_preview_that_is_wide_enough_is_sent_made_again_if_it_is_g
     assert WIDTHS == (16, 32)
 
 
+@pytest.mark.parametrize("path", ["/media/{}/16.webp", "/library/{}/download?width=16"])
+def test_no_connection_to_the_database_is_held_while_work_on_pixels_waits(
+    ann: Person, made: Made, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    db.session.rollback()
+    run, held = runtime.imaging.run, []
+
+    def seen(*args: object, **params: object) -> dict[str, object]:
+        held.append(db.engine.pool.checkedout())
+        return run(*args, **params)
+
+    monkeypatch.setattr(runtime.imaging, "run", seen)
+    assert ann.client.get(path.format(made.images[0])).status_code == 200
+    assert held == [0]
+
+
 def test_a_file_that_is_gone_is_said_to_be_gone(ann: Person, made: Made) -> None:
     runtime.storage.delete(row_of(ann, made.images[0]).file_key)
     for path in ("file", "16.webp"):

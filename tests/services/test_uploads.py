@@ -125,6 +125,21 @@ def test_a_hundred_pictures_at_once_are_a_hundred(app: Flask, take: Take) -> Non
     assert rows() == len({upload.image.public_id for upload in found}) == 100
 
 
+def test_no_connection_to_the_database_is_held_while_work_on_pixels_waits(
+    take: Take, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    db.session.rollback()
+    run, held = runtime.pool.run, []
+
+    def seen(*args: object, **params: object) -> dict[str, object]:
+        held.append(db.engine.pool.checkedout())
+        return run(*args, **params)
+
+    monkeypatch.setattr(runtime.pool, "run", seen)
+    take(picture())
+    assert held == [0]
+
+
 def test_a_logo_may_be_small(take: Take) -> None:
     small = picture(side=64)
     with pytest.raises(TooSmall, match="400"):
