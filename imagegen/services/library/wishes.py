@@ -42,8 +42,11 @@ _FACETS = {
     "colour": "colour",
     "orientation": "shape",
 }
-_OF_WHOLE_JOBS = frozenset({"q", "person", "provider", "model", "style"})
-"""Wishes that all pictures of a job meet, or none, so that one can stand for them."""
+_OF_WHOLE_JOBS = frozenset({"q", "person", "style"})
+"""Wishes that all pictures of a job meet, or none, so that one can stand for them.
+
+Not so a provider and a model: where one fails, another stands in. Words are the prompt's as a rule.
+"""
 
 _FIRST_DAY, _LAST_DAY = date(1990, 1, 1), date(2199, 12, 31)
 

@@ -86,6 +86,13 @@ def test_a_filter_that_tells_variants_apart_shows_each(variants: list[Image]) ->
     assert found(stack=True, filter="favourites") == ["waves-2.png", "waves-1.png"]
 
 
+def test_what_another_model_has_drawn_in_its_place_is_found_by_that(ann: Member, add: Add) -> None:
+    job = submit(ann, n=2)
+    for n, (provider, model) in enumerate([("openai", "gpt-image-1"), ("local", "sketch")]):
+        add(job_id=job.id, kind="ai_generated", filename=f"{n}.png", provider=provider, model=model)
+    assert found(stack=True, provider="local") == found(stack=True, model="sketch") == ["1.png"]
+
+
 def test_a_version_is_a_use_of_its_source_as_long_as_there_is_one(add: Add) -> None:
     source = add(filename="source.png")
     version = add(filename="version.png", kind="edited", parent_id=source.id, title="Brighter")
