@@ -75,14 +75,18 @@ def find_duplicate(sha256: str, *, trashed: bool = False, within: Session | None
     """Return the earliest picture of the organisation in scope whose file or received bytes have this hash.
 
     The same bytes uploaded again are not a second picture: the first is shown instead, and said so. With
-    `trashed` one that lies in the trash counts too. `within` a unit of work it is looked for in there.
+    `trashed` one that lies in the trash counts too, where there is no other: several pictures may have been made
+    with the same bytes. `within` a unit of work it is looked for in there.
     """
+    in_trash = Image.deleted_at.is_not(None)
+    thrown_away = None
     for column in (Image.received_sha256, Image.sha256):
-        query = select(Image).where(column == sha256).order_by(Image.id).limit(1)
-        found = (within or db.session()).scalar(query if trashed else query.where(Image.deleted_at.is_(None)))
-        if found is not None:
+        query = select(Image).where(column == sha256).order_by(in_trash, Image.id).limit(1)
+        found = (within or db.session()).scalar(query if trashed else query.where(~in_trash))
+        if found is not None and found.deleted_at is None:
             return found
-    return None
+        thrown_away = thrown_away or found
+    return thrown_away
 
 
 def filename_for(prompt: str, slot: int, mime_type: str) -> str:

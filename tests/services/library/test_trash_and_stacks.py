@@ -139,6 +139,15 @@ def test_the_same_bytes_are_known_again(ann: Member, add: Add) -> None:
     assert library.find_duplicate("b" * 64, trashed=True) is not None
 
 
+@pytest.mark.parametrize("column", ["sha256", "received_sha256"])
+def test_what_lies_in_the_trash_is_not_taken_out_for_the_same_bytes_in_the_library(add: Add, column: str) -> None:
+    first = add(received_sha256="b" * 64)
+    second = add(**{column: "b" * 64})
+    library.trash(public_id=first.public_id)
+    again = library.find_duplicate("b" * 64, trashed=True)
+    assert again is not None and again.id == second.id
+
+
 @pytest.mark.parametrize(("bits", "alike"), [(0, True), (6, True), (7, False), (20, False)])
 def test_pictures_that_look_alike_are_those_whose_hashes_differ_little(
     ann: Member, add: Add, bits: int, alike: bool
