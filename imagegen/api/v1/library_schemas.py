@@ -15,6 +15,7 @@ from imagegen.services.library.changing import LONGEST_ALT_TEXT, LONGEST_TITLE
 from imagegen.services.library.marks import ORIENTATIONS
 from imagegen.services.library.paging import LONGEST_CURSOR
 from imagegen.services.library.tags import LONGEST, MOST_OF_PICTURE
+from imagegen.services.library.usage import MOST_TOLD
 from imagegen.services.library.words import LONGEST_SEARCH
 
 Day = Annotated[date | None, Field(examples=["2026-11-21"])]
@@ -105,7 +106,7 @@ class ImageUse(Written):
 class ImageUses(Written):
     """Where a picture is used."""
 
-    items: list[ImageUse] = Field(description="What uses it, the first user first.")
+    items: list[ImageUse] = Field(description=f"What uses it, the first user first; {MOST_TOLD} at most.")
 
 
 class Tag(Written):

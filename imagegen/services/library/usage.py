@@ -21,6 +21,11 @@ from imagegen.services.library import indexing
 
 VERSION = "version"
 
+MOST_TOLD = 200
+"""Uses that are looked up at a time: a picture may have any number of versions, and `usage_count` tells it."""
+
+_MOST_NAMED = 5
+
 
 @dataclass(frozen=True)
 class Found:
@@ -96,11 +101,15 @@ def release(uow: UnitOfWork, *, kind: str, reference: str) -> None:
 
 
 def where_used(image_ids: Iterable[int], *, warning: bool = False) -> dict[int, list[Use]]:
-    """Return the uses of each picture that is used; with `warning`, only those that deleting it would hurt."""
-    query = select(ImageUse.image_id, ImageUse.kind, ImageUse.reference).where(ImageUse.image_id.in_(list(image_ids)))
-    rows = [row for row in db.session.execute(query.order_by(ImageUse.created_at)) if row.kind in _kinds]
-    if warning:
-        rows = [row for row in rows if _kinds[row.kind].warns]
+    """Return the uses of each picture that is used, the first `MOST_TOLD` of them.
+
+    With `warning`, only those that deleting it would hurt.
+    """
+    kinds = [kind.name for kind in _kinds.values() if kind.warns or not warning]
+    query = select(ImageUse.image_id, ImageUse.kind, ImageUse.reference).where(
+        ImageUse.image_id.in_(list(image_ids)), ImageUse.kind.in_(kinds)
+    )
+    rows = db.session.execute(query.order_by(ImageUse.created_at, ImageUse.reference).limit(MOST_TOLD)).all()
     references: dict[str, list[str]] = defaultdict(list)
     for row in rows:
         references[row.kind].append(row.reference)
@@ -115,6 +124,8 @@ def check_free(image: Image) -> None:
     """Raise Conflict, naming the users, if deleting a picture would hurt something that uses it."""
     uses = where_used([image.id], warning=True).get(image.id, [])
     names = [use.found.label for use in uses if use.found is not None]
+    if len(names) > _MOST_NAMED:
+        names[_MOST_NAMED:] = ["\N{HORIZONTAL ELLIPSIS}"]
     if names:
         raise Conflict(N_("This picture is in use: {names}.").format(names=", ".join(names)))
 

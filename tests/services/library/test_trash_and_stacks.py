@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
-from imagegen.core.errors import NotFound
+from imagegen.core.errors import Conflict, NotFound
 from imagegen.extensions import db
-from imagegen.models import Image, organisation_scope
+from imagegen.models import Image, organisation_scope, unit_of_work
 from imagegen.services import library
 from imagegen.services.library import Wish, usage
 from tests.models.rows import Member, add_member, submit
@@ -113,6 +115,29 @@ def test_a_version_is_a_use_of_its_source_as_long_as_there_is_one(add: Add) -> N
     library.delete_for_ever(public_ids=[version.public_id])
     assert used() == 0
     assert found(filter="unused") == ["source.png"]
+
+
+def test_however_often_a_picture_is_used_a_few_uses_are_told(
+    ann: Member, add: Add, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def found(references: Sequence[str]) -> dict[str, usage.Found]:
+        asked.append(len(references))
+        return {each: usage.Found(each, "library.detail", {}) for each in references}
+
+    monkeypatch.setattr(usage, "_kinds", dict(usage._kinds))
+    usage.register("poster")(found)
+    image = add()
+    for n in range(8):
+        with unit_of_work() as uow:
+            usage.use(uow, kind="poster", reference=f"poster {n}", image_ids=[image.id])
+    monkeypatch.setattr(usage, "MOST_TOLD", 7)
+
+    assert [use.reference for use in usage.where_used([image.id])[image.id]] == [f"poster {n}" for n in range(7)]
+    with pytest.raises(Conflict, match="in use: poster 0, poster 1, poster 2, poster 3, poster 4, …"):
+        usage.check_free(image)
+    assert asked == [7, 7]
 
 
 def test_all_that_fits_is_changed_batch_by_batch(add: Add, monkeypatch: pytest.MonkeyPatch) -> None:
