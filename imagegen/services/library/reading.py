@@ -46,12 +46,13 @@ def siblings(image: Image) -> Sequence[Any]:
 
 
 MOST_VERSIONS = 60
+_MOST_LOOKED_AT = 1_000
 
 
 def versions(image: Image) -> Sequence[Any]:
     """Return the pictures that were made of one another, `image` among them, the earliest first; none if it is alone.
 
-    From the first of the family down; of a family without end, those nearest to the first.
+    From the first of the family down; of a family without end, `image` and those nearest to the first.
     """
     up = select(Image.id, Image.parent_id).where(Image.id == image.id).cte("ancestors", recursive=True)
     up = up.union(select(Image.id, Image.parent_id).where(Image.id == up.c.parent_id))
@@ -59,9 +60,11 @@ def versions(image: Image) -> Sequence[Any]:
         select(Image.id).join(up, up.c.id == Image.id).where(up.c.parent_id.is_(None)).cte("family", recursive=True)
     )
     down = down.union(select(Image.id).where(Image.parent_id == down.c.id))
-    found = select(*GRID_COLUMNS).join(down, down.c.id == Image.id).where(Image.deleted_at.is_(None))
-    rows = db.session.execute(found.order_by(Image.id).limit(MOST_VERSIONS)).all()
-    return rows if len(rows) > 1 else []
+    # A limit outside ends the walk as well, on both databases.
+    family = select(down.c.id).limit(_MOST_LOOKED_AT)
+    found = select(*GRID_COLUMNS).where(Image.id.in_(family), Image.id != image.id, Image.deleted_at.is_(None))
+    others = db.session.execute(found.order_by(Image.id).limit(MOST_VERSIONS - 1)).all()
+    return sorted((image, *others), key=lambda row: row.id) if others else []
 
 
 @dataclass(frozen=True)

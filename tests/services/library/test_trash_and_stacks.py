@@ -10,7 +10,7 @@ from imagegen.core.errors import Conflict, NotFound
 from imagegen.extensions import db
 from imagegen.models import Image, organisation_scope, unit_of_work
 from imagegen.services import library
-from imagegen.services.library import Wish, usage
+from imagegen.services.library import Wish, reading, usage
 from tests.models.rows import Member, add_member, submit
 from tests.services.library.conftest import Add, add_picture, found
 
@@ -115,6 +115,24 @@ def test_a_version_is_a_use_of_its_source_as_long_as_there_is_one(add: Add) -> N
     library.delete_for_ever(public_ids=[version.public_id])
     assert used() == 0
     assert found(filter="unused") == ["source.png"]
+
+
+def test_of_many_versions_the_first_are_shown_and_the_one_itself(add: Add, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "MOST_VERSIONS", 3)
+    source = add()
+    copies = [add(parent_id=source.id) for _ in range(4)]
+    of_copy = add(parent_id=copies[0].id)
+
+    def shown(image: Image) -> list[int]:
+        return [row.id for row in library.versions(image)]
+
+    assert shown(of_copy) == [source.id, copies[0].id, of_copy.id]
+    assert shown(copies[3]) == [source.id, copies[0].id, copies[3].id]
+    assert shown(source) == [source.id, copies[0].id, copies[1].id]
+    monkeypatch.setattr(reading, "_MOST_LOOKED_AT", 1)
+    assert shown(copies[3]) == [source.id, copies[3].id]
+    library.put_into_trash(public_ids=[row.public_id for row in (source, *copies[1:], of_copy)])
+    assert shown(copies[0]) == []
 
 
 def test_however_often_a_picture_is_used_a_few_uses_are_told(
