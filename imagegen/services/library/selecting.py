@@ -25,13 +25,19 @@ def checked(public_ids: Iterable[str]) -> list[str]:
     return found
 
 
-def chosen(uow: UnitOfWork, public_ids: Iterable[str], *, trashed: bool = False) -> list[tuple[int, str]]:
-    """Return id and public id of those that are in the library, or in the trash."""
+def chosen(
+    uow: UnitOfWork, public_ids: Iterable[str], *, trashed: bool = False, held: bool = False
+) -> list[tuple[int, str]]:
+    """Return id and public id of those that are in the library, or in the trash.
+
+    With `held` they stay there, and nobody else changes them, until the commit.
+    """
     query = select(Image.id, Image.public_id).where(
         Image.public_id.in_(checked(public_ids)),
         Image.deleted_at.is_not(None) if trashed else Image.deleted_at.is_(None),
     )
-    return [(row.id, row.public_id) for row in uow.execute(query.order_by(Image.id))]
+    query = query.order_by(Image.id)
+    return [(row.id, row.public_id) for row in uow.execute(query.with_for_update() if held else query)]
 
 
 def the_one(found: Sequence[tuple[int, str]]) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from sqlalchemy import case, func, select, update
 
-from imagegen.models import Image, UnitOfWork
+from imagegen.models import Image, Job, UnitOfWork
 from imagegen.services.library import indexing
 
 
@@ -46,7 +46,12 @@ def restack(uow: UnitOfWork, job_ids: Iterable[int | None]) -> None:
         indexing.reindex(uow, changed)
 
 
-def jobs_of(uow: UnitOfWork, image_ids: Iterable[int]) -> set[int]:
-    """Return the ids of the jobs of these pictures."""
-    found = select(Image.job_id).where(Image.id.in_(list(image_ids)), Image.job_id.is_not(None))
-    return {job_id for job_id in uow.scalars(found) if job_id is not None}
+def held_jobs(uow: UnitOfWork, image_ids: Iterable[int]) -> set[int]:
+    """Return the ids of the jobs of these pictures; until the commit nobody else changes their stacks.
+
+    Whoever brings a picture of a job holds the job first, too: two who saw a stack as it was before the other would
+    count it wrongly, or hide a picture behind one that is gone.
+    """
+    of_images = select(Image.job_id).where(Image.id.in_(list(image_ids)), Image.job_id.is_not(None))
+    jobs = select(Job.id).where(Job.id.in_(of_images)).order_by(Job.id).with_for_update(key_share=True)
+    return set(uow.scalars(jobs))

@@ -19,29 +19,25 @@ def put_into_trash(uow: UnitOfWork, *, public_ids: Iterable[str]) -> list[str]:
 
     Those in use stay where they are used: ask `usage.where_used(…, warning=True)` before, and say so.
     """
-    return _move(uow, dict(chosen(uow, public_ids)), deleted_at=now())
+    return [public_id for _, public_id in _move(uow, dict(chosen(uow, public_ids)), deleted_at=now())]
 
 
 @writes
 def restore_all(uow: UnitOfWork, *, public_ids: Iterable[str]) -> list[str]:
     """Take pictures out of the trash, as they were; return those that were in it."""
-    return _move(uow, dict(chosen(uow, public_ids, trashed=True)), deleted_at=None)
+    return [public_id for _, public_id in _move(uow, dict(chosen(uow, public_ids, trashed=True)), deleted_at=None)]
 
 
 @writes
 def trash(uow: UnitOfWork, *, public_id: str) -> None:
     """Put one picture into the trash; raises NotFound."""
-    found = chosen(uow, [public_id])
-    the_one(found)
-    _move(uow, dict(found), deleted_at=now())
+    the_one(_move(uow, dict(chosen(uow, [public_id])), deleted_at=now()))
 
 
 @writes
 def restore(uow: UnitOfWork, *, public_id: str) -> None:
     """Take one picture out of the trash; raises NotFound if it is not there."""
-    found = chosen(uow, [public_id], trashed=True)
-    the_one(found)
-    _move(uow, dict(found), deleted_at=None)
+    the_one(_move(uow, dict(chosen(uow, [public_id], trashed=True)), deleted_at=None))
 
 
 @writes
@@ -50,7 +46,7 @@ def delete_for_ever(uow: UnitOfWork, *, public_ids: Iterable[str]) -> list[str]:
 
     Rows go before files: a file without a row is swept, a row without its file would be a broken picture.
     """
-    images = dict(chosen(uow, public_ids, trashed=True))
+    images = dict(chosen(uow, public_ids, trashed=True, held=True))
     forget(uow, images)
     return list(images.values())
 
@@ -69,12 +65,13 @@ def forget(uow: UnitOfWork, images: Mapping[int, str]) -> None:
     indexing.reindex(uow, (image_id for image_id in near if image_id not in images))
 
 
-def _move(uow: UnitOfWork, images: dict[int, str], *, deleted_at: datetime | None) -> list[str]:
+def _move(uow: UnitOfWork, images: dict[int, str], *, deleted_at: datetime | None) -> list[tuple[int, str]]:
+    """Move those that nobody else has moved or deleted meanwhile; return them by id and public id."""
+    jobs = stacks.held_jobs(uow, images)
     indexing.hold(uow, images)
-    uow.execute(
-        update(Image).where(Image.id.in_(images)).values(deleted_at=deleted_at, stack_size=1),
-        execution_options={"synchronize_session": False},
-    )
-    stacks.restack(uow, stacks.jobs_of(uow, images))
-    indexing.reindex(uow, images)
-    return list(images.values())
+    there = Image.deleted_at.is_not(None) if deleted_at is None else Image.deleted_at.is_(None)
+    moving = update(Image).where(Image.id.in_(images), there).values(deleted_at=deleted_at, stack_size=1)
+    moved = set(uow.scalars(moving.returning(Image.id), execution_options={"synchronize_session": False}))
+    stacks.restack(uow, jobs)
+    indexing.reindex(uow, moved)
+    return [(image_id, public_id) for image_id, public_id in images.items() if image_id in moved]

@@ -8,14 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
-from sqlalchemy import select, text, update
+from sqlalchemy import delete, inspect, select, text, update
 
 from imagegen.core.errors import NotFound
 from imagegen.extensions import db, in_app_context
-from imagegen.models import Image, organisation_scope, unit_of_work
+from imagegen.models import Image, Job, UnitOfWork, organisation_scope, system_scope, unit_of_work
 from imagegen.services import library
 from imagegen.services.library import collections, indexing, tags
-from tests.models.rows import Member
+from tests.models.rows import Member, submit
 from tests.services.library.conftest import Add, found
 
 MANY = 8
@@ -125,3 +125,99 @@ def wait_until_somebody_waits() -> None:
             assert time.monotonic() < until, "nobody waits"
             connection.rollback()
             time.sleep(0.02)
+
+
+@pytest.mark.databases("postgresql")
+def test_what_is_restored_meanwhile_is_not_deleted_for_ever(ann: Member, add: Add) -> None:
+    """Who asked for it saw it in the trash; who took it out of there was told that it is back."""
+    image = add()
+    library.put_into_trash(public_ids=[image.public_id])
+
+    def delete() -> list[str]:
+        with organisation_scope(ann.organisation_id):
+            return library.delete_for_ever(public_ids=[image.public_id])
+
+    with ThreadPoolExecutor(1) as pool:
+        with unit_of_work() as uow:
+            uow.execute(update(Image).where(Image.id == image.id).values(deleted_at=None))
+            indexing.reindex(uow, [image.id])
+            late = pool.submit(in_app_context(delete))
+            wait_until_somebody_waits()
+        assert late.result() == []
+    assert found() == ["picture.png"]
+
+
+@pytest.mark.databases("postgresql")
+def test_what_is_deleted_for_ever_meanwhile_is_not_said_to_be_back(ann: Member, add: Add) -> None:
+    image = add()
+    library.put_into_trash(public_ids=[image.public_id])
+
+    def restore() -> list[str]:
+        with organisation_scope(ann.organisation_id):
+            return library.restore_all(public_ids=[image.public_id])
+
+    with ThreadPoolExecutor(1) as pool:
+        with unit_of_work() as uow:
+            uow.execute(delete(Image).where(Image.id == image.id))
+            late = pool.submit(in_app_context(restore))
+            wait_until_somebody_waits()
+        assert late.result() == []
+
+
+@pytest.fixture
+def variants(ann: Member, add: Add) -> list[Image]:
+    """The four pictures of a job."""
+    job = submit(ann)
+    return [add(job_id=job.id, filename=f"waves-{number}.png", sha256=f"{number:064x}") for number in range(4)]
+
+
+def stacked() -> list[tuple[str, int]]:
+    db.session.rollback()
+    alive = select(Image.filename, Image.stack_size).where(Image.deleted_at.is_(None)).order_by(Image.id)
+    return [(name, size) for name, size in db.session.execute(alive)]
+
+
+@pytest.mark.databases("postgresql")
+def test_a_stack_is_counted_right_where_two_take_from_it(ann: Member, variants: list[Image]) -> None:
+    second, third = (image.public_id for image in variants[1:3])
+
+    def trash() -> None:
+        with organisation_scope(ann.organisation_id):
+            library.trash(public_id=third)
+
+    with ThreadPoolExecutor(1) as pool:
+        with unit_of_work() as uow:
+            put_into_trash(uow, [second])
+            late = pool.submit(in_app_context(trash))
+            wait_until_somebody_waits()
+        late.result()
+    assert stacked() == [("waves-0.png", 2), ("waves-3.png", 0)]
+
+
+@pytest.mark.databases("postgresql")
+def test_a_picture_that_comes_as_the_first_of_its_stack_goes_is_not_hidden(
+    ann: Member, add: Add, variants: list[Image]
+) -> None:
+    job_id = variants[0].job_id
+
+    def bring() -> None:
+        with system_scope(), unit_of_work() as uow:
+            # As whoever ends a shot does.
+            uow.scalar(select(Job).where(Job.id == job_id).with_for_update())
+            facts = {c.key: getattr(variants[0], c.key) for c in inspect(Image).column_attrs}
+            for name in ("id", "public_id", "stack_size", "created_at", "updated_at"):
+                del facts[name]
+            library.arrive(uow, Image(**(facts | {"filename": "late.png", "sha256": "f" * 64})))
+
+    with ThreadPoolExecutor(1) as pool:
+        with unit_of_work() as uow:
+            put_into_trash(uow, [variants[0].public_id])
+            late = pool.submit(in_app_context(bring))
+            wait_until_somebody_waits()
+        late.result()
+    assert stacked() == [("waves-1.png", 4), ("waves-2.png", 0), ("waves-3.png", 0), ("late.png", 0)]
+
+
+def put_into_trash(uow: UnitOfWork, public_ids: list[str]) -> None:
+    """Put pictures into the trash in a transaction that goes on."""
+    library.put_into_trash.__wrapped__(uow, public_ids=public_ids)  # type: ignore[attr-defined]
