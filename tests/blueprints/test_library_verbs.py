@@ -70,6 +70,25 @@ def test_all_that_match_but_some(ann: Person, made: Made) -> None:
     assert len(shown(ann, "?filter=favourites")) == 3 and made.images[0] not in shown(ann, "?filter=favourites")
 
 
+@pytest.mark.parametrize("form", [{"all": "1"}, {"ids": "those"}])
+def test_many_are_changed_a_few_at_a_time_and_others_have_their_turn(
+    ann: Person, made: Made, form: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forms, "AT_A_TIME", 2)
+    heard: list[int | str] = []
+    star_all = library.star_all
+
+    def star(public_ids: list[str], on: bool) -> list[str]:
+        heard.append(len(public_ids))
+        return star_all(public_ids=public_ids, on=on)
+
+    monkeypatch.setattr(forms.time, "sleep", lambda _seconds: heard.append("others"))
+    monkeypatch.setattr(library, "star_all", star)
+    page = done(ann, "star", **({"ids": ",".join(made.images)} if "ids" in form else form))
+    assert [one for one in heard if one != "others"] == [2, 1] and "others" in heard[heard.index(2) : heard.index(1)]
+    assert "3 pictures" in page.text and len(shown(ann, "?filter=favourites")) == 3
+
+
 def test_ticked_boxes_are_enough_without_javascript(ann: Person, made: Made) -> None:
     answer = post(ann, "/library/bulk/trash", {"ids": made.images[:2], "back": "/library?sort=name"})
     assert (answer.status_code, answer.location) == (303, "/library?sort=name")

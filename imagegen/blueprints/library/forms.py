@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ from imagegen.core.errors import StudioError
 from imagegen.core.ids import is_id
 from imagegen.core.text import N_
 from imagegen.services import library
-from imagegen.services.library import MOST_AT_ONCE, Wish
+from imagegen.services.library import AT_A_TIME, MOST_AT_ONCE, Wish
 
 MOST_AT_A_TIME = 5_000
 """How many pictures one click changes: a request of that size ends in seconds, and can be undone as a whole."""
@@ -39,10 +40,14 @@ class Selection:
     excepted: frozenset[str]
 
     def batches(self) -> Iterator[list[str]]:
-        """Yield their ids, `MOST_AT_ONCE` at a time and `MOST_AT_A_TIME` together."""
+        """Yield their ids, `AT_A_TIME` at a time and `MOST_AT_A_TIME` together."""
         left = MOST_AT_A_TIME
         for batch in self._all():
-            yield batch[:left]
+            wanted = batch[:left]
+            for at in range(0, len(wanted), AT_A_TIME):
+                yield wanted[at : at + AT_A_TIME]
+                # One process answers everybody: without this nobody hears anything until the last one is changed.
+                time.sleep(0)
             left -= len(batch)
             if left <= 0:
                 return

@@ -19,13 +19,14 @@ from imagegen.services.library.reading import (
     siblings,
     versions,
 )
-from imagegen.services.library.selecting import MOST_AT_ONCE, batches
+from imagegen.services.library.selecting import AT_A_TIME, MOST_AT_ONCE, batches
 from imagegen.services.library.storing import store
 from imagegen.services.library.tags import tag_all, tags_of, untag_all
 from imagegen.services.library.trash import delete_for_ever, put_into_trash, restore, restore_all, trash
 from imagegen.services.library.wishes import FILTERS, SORTS, Wish
 
 __all__ = [
+    "AT_A_TIME",
     "COLOURS",
     "FILTERS",
     "GRID_COLUMNS",

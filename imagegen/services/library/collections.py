@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 
 from sqlalchemy import delete, select
@@ -13,7 +14,7 @@ from imagegen.extensions import db
 from imagegen.models import Collection, CollectionImage, UnitOfWork, writes
 from imagegen.services import ceilings
 from imagegen.services.library import indexing
-from imagegen.services.library.selecting import chosen
+from imagegen.services.library.selecting import AT_A_TIME, chosen
 from imagegen.services.library.words import fold
 
 LONGEST = 120
@@ -81,17 +82,30 @@ def rename(uow: UnitOfWork, *, public_id: str, name: str) -> Collection:
     return found
 
 
+def remove(*, public_id: str) -> None:
+    """Delete a collection; its pictures stay where they are. Raises NotFound.
+
+    A few leave it at a time where they are many, and others can write in between.
+    """
+    while not _remove(public_id=public_id):
+        time.sleep(0)
+
+
 @writes
-def remove(uow: UnitOfWork, *, public_id: str) -> None:
-    """Delete a collection; its pictures stay where they are. Raises NotFound."""
+def _remove(uow: UnitOfWork, *, public_id: str) -> bool:
+    """Take some pictures out of a collection; with the last of them it goes. Tell whether it has."""
     found = _collection(uow, public_id)
-    images = uow.scalars(select(CollectionImage.image_id).where(CollectionImage.collection_id == found.id)).all()
-    uow.execute(
-        delete(CollectionImage).where(CollectionImage.collection_id == found.id),
-        execution_options={"synchronize_session": False},
+    inside = select(CollectionImage.image_id).where(CollectionImage.collection_id == found.id)
+    images = uow.scalars(inside.order_by(CollectionImage.image_id).limit(AT_A_TIME)).all()
+    gone = delete(CollectionImage).where(
+        CollectionImage.collection_id == found.id, CollectionImage.image_id.in_(images)
     )
-    uow.delete(found)
+    uow.execute(gone, execution_options={"synchronize_session": False})
+    last = len(images) < AT_A_TIME
+    if last:
+        uow.delete(found)
     indexing.reindex(uow, images)
+    return last
 
 
 @writes

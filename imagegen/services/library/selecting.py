@@ -16,6 +16,9 @@ from imagegen.services.library.wishes import Wish
 MOST_AT_ONCE = 500
 """How many pictures one call changes: a transaction of that size holds nobody up for long."""
 
+AT_A_TIME = 100
+"""How many one transaction changes where there may be any number: SQLite has one writer, others want their turn."""
+
 
 def checked(public_ids: Iterable[str]) -> list[str]:
     """Return ids without repetitions and nonsense; raises StudioError for too many."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 
 from imagegen.core.errors import Conflict, NotFound, StudioError
 from imagegen.core.text import N_, clean
@@ -13,7 +14,7 @@ from imagegen.models import Image, ImageTag, Organisation, Tag, UnitOfWork, writ
 from imagegen.models.scope import current_organisation
 from imagegen.services import ceilings
 from imagegen.services.library import indexing
-from imagegen.services.library.selecting import chosen
+from imagegen.services.library.selecting import AT_A_TIME, chosen
 from imagegen.services.library.words import fold
 
 LONGEST = 60
@@ -86,30 +87,81 @@ def set_tags(uow: UnitOfWork, *, image: Image, names: Iterable[str]) -> None:
     )
 
 
+def rename(*, public_id: str, name: str) -> Tag:
+    """Write a tag differently, on all its pictures; raises NotFound, Conflict if there is another of that name.
+
+    Where they are many they go over to a tag of the new name a few at a time, and others can write in between.
+    """
+    tag, successor = _rename(public_id=public_id, name=name)
+    while successor is not None:
+        time.sleep(0)
+        tag, successor = _hand_over(public_id=public_id, to=successor)
+    return tag
+
+
 @writes
-def rename(uow: UnitOfWork, *, public_id: str, name: str) -> Tag:
-    """Write a tag differently, on all its pictures; raises NotFound, Conflict if there is another of that name."""
+def _rename(uow: UnitOfWork, *, public_id: str, name: str) -> tuple[Tag, str | None]:
+    """Rename a tag of a few pictures; for one of many, make the tag that succeeds it and return its public id."""
     tag = _tag(uow, public_id)
     if not key_of(name):
         raise StudioError(N_("Write a tag."), field="name")
     ((key, spelt),) = _checked([name])
     if uow.scalar(select(Tag.id).where(Tag.key == key, Tag.id != tag.id)) is not None:
         raise Conflict(N_("There is a tag of that name already. Choose another name."), field="name")
-    same = tag.key == key
+    images = [] if tag.key == key else _some_with(uow, tag)
+    if len(images) == AT_A_TIME:
+        successor = Tag(organisation_id=tag.organisation_id, name=spelt, key=key)
+        uow.add(successor)
+        uow.flush()
+        return successor, successor.public_id
     tag.name, tag.key = spelt, key
-    if not same:
-        indexing.reindex(uow, _images_with(uow, tag))
-    return tag
+    indexing.reindex(uow, images)
+    return tag, None
 
 
 @writes
-def remove(uow: UnitOfWork, *, public_id: str) -> None:
-    """Delete a tag, and so take it off all pictures; raises NotFound."""
-    tag = _tag(uow, public_id)
-    images = _images_with(uow, tag)
-    uow.execute(delete(ImageTag).where(ImageTag.tag_id == tag.id), execution_options={"synchronize_session": False})
-    uow.delete(tag)
+def _hand_over(uow: UnitOfWork, *, public_id: str, to: str) -> tuple[Tag, str | None]:
+    """Put the tag `to` on some pictures instead of another; with the last of them that goes, and leaves its id."""
+    tag, successor = _tag(uow, public_id), _tag(uow, to)
+    images = _some_with(uow, tag)
+    have = select(ImageTag.image_id).where(ImageTag.tag_id == successor.id, ImageTag.image_id.in_(images))
+    _take_off(uow, tag, uow.scalars(have).all())
+    given = update(ImageTag).where(ImageTag.tag_id == tag.id, ImageTag.image_id.in_(images))
+    uow.execute(given.values(tag_id=successor.id), execution_options={"synchronize_session": False})
+    last = len(images) < AT_A_TIME
+    if last:
+        uow.delete(tag)
+        uow.flush()
+        successor.public_id = public_id
     indexing.reindex(uow, images)
+    return successor, None if last else to
+
+
+def remove(*, public_id: str) -> None:
+    """Delete a tag, and so take it off all pictures; raises NotFound.
+
+    Off a few at a time where they are many, and others can write in between.
+    """
+    while not _remove(public_id=public_id):
+        time.sleep(0)
+
+
+@writes
+def _remove(uow: UnitOfWork, *, public_id: str) -> bool:
+    """Take a tag off some pictures; with the last of them it goes. Tell whether it has."""
+    tag = _tag(uow, public_id)
+    images = _some_with(uow, tag)
+    _take_off(uow, tag, images)
+    last = len(images) < AT_A_TIME
+    if last:
+        uow.delete(tag)
+    indexing.reindex(uow, images)
+    return last
+
+
+def _take_off(uow: UnitOfWork, tag: Tag, image_ids: Sequence[int]) -> None:
+    gone = delete(ImageTag).where(ImageTag.tag_id == tag.id, ImageTag.image_id.in_(image_ids))
+    uow.execute(gone, execution_options={"synchronize_session": False})
 
 
 def key_of(name: str) -> str:
@@ -131,8 +183,10 @@ def _tag(uow: UnitOfWork, public_id: str) -> Tag:
     return tag
 
 
-def _images_with(uow: UnitOfWork, tag: Tag) -> Sequence[int]:
-    return uow.scalars(select(ImageTag.image_id).where(ImageTag.tag_id == tag.id)).all()
+def _some_with(uow: UnitOfWork, tag: Tag) -> Sequence[int]:
+    """Return pictures with the tag: all of them, if they are fewer than `AT_A_TIME`."""
+    images = select(ImageTag.image_id).where(ImageTag.tag_id == tag.id).order_by(ImageTag.image_id)
+    return uow.scalars(images.limit(AT_A_TIME)).all()
 
 
 def _tags_named(uow: UnitOfWork, names: Iterable[str]) -> list[Tag]:
