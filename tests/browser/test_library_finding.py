@@ -53,6 +53,34 @@ def test_filters_are_kept_on_every_page_that_comes_while_one_searches(library: P
     expect(library.locator(".grid__more")).to_have_count(0)
 
 
+def test_a_line_that_breaks_is_not_the_end_of_the_library(windows: Windows, library: Page, crowd: int) -> None:
+    windows.expect("ERR_INTERNET_DISCONNECTED|Failed to fetch")
+    library.goto("/library?q=crowd&orientation=portrait")
+    for back in ("by itself", "by scrolling", "by its button"):
+        library.route("**/library/grid?*", lambda route: route.abort("internetdisconnected"))
+        library.reload()
+        says(library, "The studio did not answer. Try again in a moment.")
+        expect(tiles(library)).to_have_count(A_PAGE)
+        library.unroute("**/library/grid?*")
+        if back == "by itself":
+            library.evaluate("dispatchEvent(new Event('online'))")
+        elif back == "by scrolling":
+            _leave_and_come_back(library)
+        else:
+            library.get_by_role("link", name="More pictures").click()
+        expect(tiles(library)).to_have_count(crowd)
+    assert "cursor" not in library.url
+
+
+def _leave_and_come_back(page: Page) -> None:
+    """Have what brings more pictures far out of sight for a moment."""
+    page.locator("#found").evaluate("found => found.before(document.createElement('p'))")
+    spacer = page.locator("#found").locator("xpath=preceding-sibling::p[1]")
+    spacer.evaluate("p => { p.innerHTML = '<br>'.repeat(600); scrollTo(0, 0); }")
+    page.wait_for_timeout(300)
+    spacer.evaluate("p => p.remove()")
+
+
 @pytest.mark.parametrize("typed", ["000902", "902.png", "owd-000902", "CROWD-000902"])
 def test_a_part_of_a_files_name_finds_it_as_one_types(library: Page, typed: str) -> None:
     library.locator("#q").press_sequentially(typed)
