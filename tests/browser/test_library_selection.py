@@ -12,7 +12,7 @@ from playwright.sync_api import Page, Route, expect
 
 from tests.browser.library import bring, openers, out_of_sight, picture, says, tiles
 from tests.browser.windows import PASSWORD, Windows, sign_in
-from tests.running_studio import Studio
+from tests.running_studio import Studio, json_of
 
 VIEWER = "viewer@example.org"
 
@@ -233,6 +233,33 @@ def test_the_menus_of_the_bar_open_at_their_buttons(
     assert its and buttons and bars
     assert its["x"] <= buttons["x"] + buttons["width"] and buttons["x"] <= its["x"] + its["width"]
     assert 0 <= bars["y"] - (its["y"] + its["height"]) <= 24
+
+
+@pytest.fixture
+def many_collections(studio: Studio, api: requests.Session) -> Iterator[list[str]]:
+    """More collections than a menu has room for, some of long names."""
+    url = f"{studio.url}/api/v1/collections"
+    names = [f"{n:02} {'Herd ' * 3 if n % 2 else 'H' * 110}" for n in range(20)]
+    made = [json_of(api.post(url, json={"name": name})) for name in names]
+    yield names
+    for collection in made:
+        api.delete(f"{url}/{collection['id']}")
+
+
+@pytest.mark.parametrize("width", [360, 768, 1440])
+def test_a_menu_of_many_collections_stays_within_the_window(
+    windows: Windows, names: list[str], many_collections: list[str], width: int
+) -> None:
+    page = windows.open("/library?q=herd", viewport={"width": width, "height": 740})
+    openers(page).first.focus()
+    press(page, "x")
+    page.locator(".bulk").get_by_role("button", name="Collection", exact=True).first.click()
+    menu = page.locator(".bulk__menu:popover-open")
+    for name in (many_collections[0], many_collections[-1]):
+        menu.get_by_role("button", name=name).scroll_into_view_if_needed()
+        expect(menu.get_by_role("button", name=name)).to_be_in_viewport(ratio=0.9)
+    expect(menu).to_be_in_viewport(ratio=1)
+    assert menu.evaluate("menu => menu.scrollWidth <= menu.clientWidth")
 
 
 @pytest.mark.parametrize("width", [1280, 1440])
