@@ -62,6 +62,49 @@ def test_what_is_done_is_undone_by_the_button_that_comes_with_it(ann: Person, ma
     assert answer.status_code == 200 and shown(ann, where) == [] and len(shown(ann)) == 3
 
 
+def undo(ann: Person, page: Page) -> Page:
+    """Press the button that takes back what was done."""
+    button = next(each for each in page.all("button") if "hx-vals" in each.attributes)
+    answer = post(ann, button["hx-post"], json.loads(button["hx-vals"]), partial=True)
+    assert answer.status_code == 200, answer.text
+    return Page(answer.text)
+
+
+def test_an_undo_gives_no_picture_a_tag_that_it_never_had_and_takes_none_that_it_had(ann: Person, made: Made) -> None:
+    first, second, third = made.images
+    done(ann, "tag", ids=first, tags="Dusk")
+    done(ann, "tag", ids=second, tags="Sea")
+    before = {"?tag=dusk": {first}, "?tag=sea": {second}}
+    after = {"?tag=dusk": {first, second, third}, "?tag=sea": {first, second, third}}
+
+    def stands(expected: dict[str, set[str]]) -> None:
+        assert {where: set(shown(ann, where)) for where in expected} == expected
+
+    tagged = done(ann, "tag", ids=",".join(made.images), tags="Dusk, SEA")
+    stands(after)
+    untagged = undo(ann, tagged)
+    stands(before)
+    undo(ann, untagged)
+    stands(after)
+    undo(ann, tagged)
+    taken = done(ann, "untag", ids=",".join(made.images), tags="dusk, sea")
+    stands({"?tag=dusk": set(), "?tag=sea": set()})
+    undo(ann, taken)
+    stands(before)
+
+
+@pytest.mark.parametrize("exactly", ["", "[]", "7", '{"Dusk": 7}', '{"": []}', "[" * 100_000])
+def test_an_undo_that_makes_no_sense_changes_nothing(ann: Person, made: Made, exactly: str) -> None:
+    answer = post(ann, "/library/bulk/tag", {"exactly": exactly, "tags": "Dusk"}, partial=True)
+    assert answer.status_code in {200, 422} and shown(ann, "?tag=dusk") == []
+
+
+def test_an_undo_takes_no_more_than_one_click_may(ann: Person, made: Made) -> None:
+    many = [f"00000000-0000-7000-8000-{n:012x}" for n in range(forms.MOST_AT_A_TIME + 1)]
+    answer = post(ann, "/library/bulk/untag", {"exactly": json.dumps({"Dusk": many}), "tags": "Dusk"}, partial=True)
+    assert answer.status_code == 422 and "That is too many at once" in answer.text
+
+
 def test_all_that_match_but_some(ann: Person, made: Made) -> None:
     make_job(ann, prompt="another thing")
     done(ann, "star", all="1", q="another thing")

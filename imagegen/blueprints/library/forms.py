@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -76,6 +77,22 @@ def selection(form: MultiDict[str, str]) -> Selection:
     if len(named) > MOST_AT_A_TIME:
         raise StudioError(N_("That is too many at once: {most} at most.").format(most=MOST_AT_A_TIME), field="ids")
     return Selection(named, fitting, frozenset(_ids(form, "except")))
+
+
+def groups(text: str) -> Iterator[tuple[list[str], dict[str, str]]]:
+    """Yield pictures, `MOST_AT_ONCE` at a time, each time with the tags that they are to get or to lose.
+
+    `text` is JSON: lists of ids by the names of tags. Raises StudioError for anything else, and for too many.
+    """
+    try:
+        found = {str(names): [str(each) for each in ids] for names, ids in json.loads(text).items()}
+    except (ValueError, AttributeError, TypeError, RecursionError):
+        raise StudioError(N_("Choose at least one picture."), field="ids") from None
+    if sum(map(len, found.values())) > MOST_AT_A_TIME:
+        raise StudioError(N_("That is too many at once: {most} at most.").format(most=MOST_AT_A_TIME), field="ids")
+    for names, ids in found.items():
+        for at in range(0, len(ids), MOST_AT_ONCE):
+            yield ids[at : at + MOST_AT_ONCE], {"tags": names}
 
 
 def _ids(form: MultiDict[str, str], name: str) -> Iterator[str]:

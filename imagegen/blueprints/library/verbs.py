@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -21,6 +22,8 @@ from imagegen.web.htmx import page as render
 from imagegen.web.htmx import trigger, wants_partial
 
 Given = dict[str, str]
+Groups = dict[str, list[str]]
+"""Public ids of pictures by the tags that they have got or lost, those with commas between."""
 Call = Callable[[list[str], Given], Iterable[str]]
 
 
@@ -139,12 +142,36 @@ def do(verb: str) -> ResponseReturnValue:
     if verb not in VERBS:
         raise NotFound(N_("There is nothing like that to do with pictures."))
     given = request.form.to_dict()
-    batches = forms.selection(request.form).batches()
-    changed = _begin_collection(batches, given) if verb == "collect" and not given.get("to") else []
-    changed += [public_id for batch in batches for public_id in VERBS[verb].call(batch, given)]
+    changed, exactly = _work(verb, given)
     if not wants_partial():
         return redirect(forms.back() or url_for("library.index"), 303)
-    return _done(verb, changed, given)
+    return _done(verb, changed, given, exactly)
+
+
+def _work(verb: str, given: Given) -> tuple[list[str], Groups]:
+    """Do it; return which pictures have changed, and of tags, which pictures got or lost which."""
+    changed: list[str] = []
+    tagged: dict[str, tuple[str, ...]] = {}
+    if "exactly" in given:
+        parts = forms.groups(given["exactly"])
+    else:
+        batches = forms.selection(request.form).batches()
+        changed += _begin_collection(batches, given) if verb == "collect" and not given.get("to") else []
+        parts = ((batch, {}) for batch in batches)
+    for batch, more in parts:
+        found = VERBS[verb].call(batch, given | more)
+        changed += found
+        if isinstance(found, dict):
+            tagged |= found
+    return changed, _grouped(tagged)
+
+
+def _grouped(tagged: dict[str, tuple[str, ...]]) -> Groups:
+    """Return which tags were changed together, with the pictures of each: an undo must touch no other."""
+    found: Groups = {}
+    for public_id, names in tagged.items():
+        found.setdefault(",".join(names), []).append(public_id)
+    return found
 
 
 def _begin_collection(batches: Iterator[list[str]], given: Given) -> list[str]:
@@ -160,8 +187,9 @@ def _begin_collection(batches: Iterator[list[str]], given: Given) -> list[str]:
     return ids
 
 
-def _done(verb: str, changed: list[str], given: Given) -> ResponseReturnValue:
+def _done(verb: str, changed: list[str], given: Given, exactly: Groups) -> ResponseReturnValue:
     kept = {name: given[name] for name in ("tags", "to") if given.get(name)}
+    back = {"exactly": json.dumps(exactly)} if exactly else {"ids": ",".join(changed)}
     sentence = VERBS[verb].said(len(changed), given)
     if verb == "trash" and (hurt := _in_use(changed)):
         sentence += " " + gettext("Still used by: %(names)s.", names=hurt)
@@ -169,7 +197,7 @@ def _done(verb: str, changed: list[str], given: Given) -> ResponseReturnValue:
         render_template(
             "library/_done.html",
             text=sentence,
-            undo={"url": url_for("library.do", verb=VERBS[verb].undo), "ids": ",".join(changed), "fields": kept}
+            undo={"url": url_for("library.do", verb=VERBS[verb].undo), "fields": kept | back}
             if VERBS[verb].undo and changed
             else None,
         )

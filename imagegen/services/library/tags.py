@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy import delete, select, update
 
@@ -47,10 +47,10 @@ def tags_of(image_ids: Iterable[int]) -> dict[int, list[str]]:
 
 
 @writes
-def tag_all(uow: UnitOfWork, *, public_ids: Iterable[str], names: Iterable[str]) -> list[str]:
-    """Put tags on pictures; return the pictures that lacked one of them."""
+def tag_all(uow: UnitOfWork, *, public_ids: Iterable[str], names: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Put tags on pictures; return the pictures that lacked one of them, each with those that it lacked."""
     images = dict(chosen(uow, public_ids))
-    wanted = [tag.id for tag in _tags_named(uow, names)]
+    wanted = {tag.id: tag.name for tag in _tags_named(uow, names)}
     pairs = select(ImageTag.image_id, ImageTag.tag_id).where(
         ImageTag.image_id.in_(images), ImageTag.tag_id.in_(wanted)
     )
@@ -58,20 +58,30 @@ def tag_all(uow: UnitOfWork, *, public_ids: Iterable[str], names: Iterable[str])
     organisation_id = _organisation()
     fresh = [(i, t) for i in images for t in wanted if (i, t) not in had]
     uow.add_all(ImageTag(image_id=i, tag_id=t, organisation_id=organisation_id) for i, t in fresh)
-    return [images[i] for i in dict.fromkeys(i for i, _ in fresh)]
+    return _changed(images, wanted, fresh)
 
 
 @writes
-def untag_all(uow: UnitOfWork, *, public_ids: Iterable[str], names: Iterable[str]) -> list[str]:
-    """Take tags off pictures; return the pictures that had one of them."""
+def untag_all(uow: UnitOfWork, *, public_ids: Iterable[str], names: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Take tags off pictures; return the pictures that had one of them, each with those that it had."""
     images = dict(chosen(uow, public_ids))
     keys = [key for key, _ in _checked(names)]
-    gone = delete(ImageTag).where(
-        ImageTag.image_id.in_(images), ImageTag.tag_id.in_(select(Tag.id).where(Tag.key.in_(keys)))
-    )
-    changed = set(uow.scalars(gone.returning(ImageTag.image_id), execution_options={"synchronize_session": False}))
-    indexing.reindex(uow, changed)
-    return [public_id for image_id, public_id in images.items() if image_id in changed]
+    unwanted = {tag.id: tag.name for tag in uow.scalars(select(Tag).where(Tag.key.in_(keys)))}
+    gone = delete(ImageTag).where(ImageTag.image_id.in_(images), ImageTag.tag_id.in_(unwanted))
+    pairs = uow.execute(
+        gone.returning(ImageTag.image_id, ImageTag.tag_id), execution_options={"synchronize_session": False}
+    ).all()
+    indexing.reindex(uow, {row.image_id for row in pairs})
+    return _changed(images, unwanted, [(row.image_id, row.tag_id) for row in pairs])
+
+
+def _changed(
+    images: Mapping[int, str], names: Mapping[int, str], pairs: Iterable[tuple[int, int]]
+) -> dict[str, tuple[str, ...]]:
+    """Return the public ids of pictures with the names of their tags, both in the order of what was asked for."""
+    found = set(pairs)
+    per_image = {i: tuple(name for t, name in names.items() if (i, t) in found) for i in images}
+    return {images[i]: changed for i, changed in per_image.items() if changed}
 
 
 def set_tags(uow: UnitOfWork, *, image: Image, names: Iterable[str]) -> None:

@@ -60,7 +60,7 @@ def test_another_organisations_pictures_are_out_of_reach(ann: Member, add: Add) 
     with organisation_scope(bob.organisation_id):
         assert library.put_into_trash(public_ids=[mine]) == []
         assert library.star_all(public_ids=[mine], on=True) == []
-        assert library.tag_all(public_ids=[mine], names=["Mine"]) == []
+        assert library.tag_all(public_ids=[mine], names=["Mine"]) == {}
         with pytest.raises(NotFound):
             library.trash(public_id=mine)
     assert found() == ["picture.png"]
