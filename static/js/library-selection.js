@@ -160,9 +160,13 @@ function drawn() {
     group.remove();
   }
   for (const [id, { place }] of gone) if (!place.isConnected) gone.delete(id);
-  form().dataset.place = grid()?.hasAttribute("data-trashed") ? "trash" : "library";
-  if (any()) mark();
+  const before = form().dataset.place;
+  form().dataset.place = room();
+  if (room() !== before) clear(); // what lies in the other has other verbs, and is not to be seen
+  else if (any()) mark();
 }
+
+const room = () => (grid()?.hasAttribute("data-trashed") ? "trash" : "library");
 
 /* All that matched one search are not all that match the next. */
 function turned() {
@@ -228,16 +232,16 @@ const LEAVES = { trash: "library", restore: "trash", delete: "trash", uncollect:
 const RETURNS = { restore: "library", trash: "trash", collect: "collection" };
 const STARS = { star: "true", unstar: "false" };
 
-function changed({ verb, ids, to }) {
-  const place = grid()?.hasAttribute("data-trashed") ? "trash" : "library";
-  const here = (wanted) => wanted === place || (wanted === "collection" && grid()?.dataset.collection === to);
+function changed({ verb, ids, to, missed = [] }) {
+  const here = (wanted) => wanted === room() || (wanted === "collection" && grid()?.dataset.collection === to);
   if (STARS[verb]) {
     for (const id of ids) {
       stars.set(id, STARS[verb]);
       document.getElementById(`star-${id}`)?.setAttribute("aria-pressed", STARS[verb]);
     }
   }
-  if (here(LEAVES[verb])) takeOut(ids);
+  // Those that somebody else has taken out before are not here either.
+  if (here(LEAVES[verb])) takeOut([...ids, ...missed]);
   else if (here(RETURNS[verb])) putBack(ids);
   if (verb in LEAVES || verb === "collect") clear();
   for (const input of document.querySelectorAll(".bulk__menu input")) input.value = "";

@@ -143,6 +143,16 @@ def test_nobody_is_led_away(ann: Person, made: Made, back: str) -> None:
     assert post(ann, "/library/bulk/star", {"ids": made.images[0], "back": back}).location == "/library"
 
 
+def test_who_comes_late_is_told_and_hears_what_is_gone(ann: Person, made: Made) -> None:
+    done(ann, "trash", ids=made.images[0])
+    answer = post(ann, "/library/bulk/trash", {"ids": ",".join(made.images[:2])}, partial=True)
+    told = json.loads(answer.headers["HX-Trigger"])["library:changed"]
+    assert (told["ids"], told["missed"]) == ([made.images[1]], [made.images[0]])
+    assert "1 picture is in the trash." in answer.text
+    again = done(ann, "trash", ids=",".join(made.images[:2]))
+    assert "Nothing has changed: it was so already." in again.text and "Undo" not in again.text
+
+
 def test_nothing_chosen_too_much_chosen_and_no_such_verb_are_sentences(ann: Person, made: Made) -> None:
     assert "Choose at least one picture." in post(ann, "/library/bulk/star", {}, partial=True).text
     many = ",".join(f"00000000-0000-7000-8000-{n:012x}" for n in range(forms.MOST_AT_A_TIME + 1))

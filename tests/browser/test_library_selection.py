@@ -235,6 +235,33 @@ def test_the_menus_of_the_bar_open_at_their_buttons(
     assert 0 <= bars["y"] - (its["y"] + its["height"]) <= 24
 
 
+def test_what_another_window_has_deleted_goes_at_the_first_try(
+    windows: Windows, library: Page, names: list[str]
+) -> None:
+    other = windows.open("/library?q=herd", viewport={"width": 1440, "height": 900})
+    for page, sentence in ((other, "1 picture is in the trash."), (library, "Nothing has changed")):
+        openers(page).nth(1).focus()
+        press(page, "Delete")
+        says(page, sentence)
+        expect(tiles(page)).to_have_count(len(names) - 1)
+        expect(page.locator(".bulk")).to_be_hidden()
+        expect_at(page, names[2])
+
+
+def test_what_was_selected_in_the_library_is_not_what_is_deleted_in_the_trash(
+    library: Page, names: list[str]
+) -> None:
+    bar = library.locator(".bulk")
+    openers(library).nth(2).focus()
+    press(library, "x")
+    library.get_by_role("link", name="Unused", exact=True).click()
+    expect(library).to_have_url(re.compile("filter=unused"))
+    expect(bar).to_contain_text("1 selected")
+    library.get_by_role("link", name="Trash", exact=True).click()
+    expect(library).to_have_url(re.compile("filter=trash"))
+    expect(bar).to_be_hidden()
+
+
 @pytest.fixture
 def many_collections(studio: Studio, api: requests.Session) -> Iterator[list[str]]:
     """More collections than a menu has room for, some of long names."""

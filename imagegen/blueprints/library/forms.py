@@ -71,12 +71,17 @@ def selection(form: MultiDict[str, str]) -> Selection:
     Ids come one by one, as from ticked boxes, or many in one field with commas between. Raises StudioError for none.
     """
     fitting = wish(form) if form.get("all") else None
-    named = tuple(dict.fromkeys(_ids(form, "ids")))
-    if fitting is None and not named:
+    ids = named(form)
+    if fitting is None and not ids:
         raise StudioError(N_("Choose at least one picture."), field="ids")
-    if len(named) > MOST_AT_A_TIME:
+    if len(ids) > MOST_AT_A_TIME:
         raise StudioError(N_("That is too many at once: {most} at most.").format(most=MOST_AT_A_TIME), field="ids")
-    return Selection(named, fitting, frozenset(_ids(form, "except")))
+    return Selection(ids, fitting, frozenset(_ids(form, "except")))
+
+
+def named(form: MultiDict[str, str]) -> tuple[str, ...]:
+    """Return the ids that a form names, each once."""
+    return tuple(dict.fromkeys(_ids(form, "ids")))
 
 
 def groups(text: str) -> Iterator[tuple[list[str], dict[str, str]]]:

@@ -145,7 +145,9 @@ def do(verb: str) -> ResponseReturnValue:
     changed, exactly = _work(verb, given)
     if not wants_partial():
         return redirect(forms.back() or url_for("library.index"), 303)
-    return _done(verb, changed, given, exactly)
+    # Those that somebody else was faster with are not where the page shows them either.
+    missed = [] if given.get("all") else [each for each in forms.named(request.form) if each not in set(changed)]
+    return _done(verb, changed, given, exactly, missed)
 
 
 def _work(verb: str, given: Given) -> tuple[list[str], Groups]:
@@ -187,10 +189,12 @@ def _begin_collection(batches: Iterator[list[str]], given: Given) -> list[str]:
     return ids
 
 
-def _done(verb: str, changed: list[str], given: Given, exactly: Groups) -> ResponseReturnValue:
+def _done(verb: str, changed: list[str], given: Given, exactly: Groups, missed: list[str]) -> ResponseReturnValue:
     kept = {name: given[name] for name in ("tags", "to") if given.get(name)}
     back = {"exactly": json.dumps(exactly)} if exactly else {"ids": ",".join(changed)}
-    sentence = VERBS[verb].said(len(changed), given)
+    sentence = (
+        VERBS[verb].said(len(changed), given) if changed else gettext("Nothing has changed: it was so already.")
+    )
     if verb == "trash" and (hurt := _in_use(changed)):
         sentence += " " + gettext("Still used by: %(names)s.", names=hurt)
     response = make_response(
@@ -202,7 +206,7 @@ def _done(verb: str, changed: list[str], given: Given, exactly: Groups) -> Respo
             else None,
         )
     )
-    return trigger(response, **{"library:changed": {"verb": verb, "ids": changed, **kept}})
+    return trigger(response, **{"library:changed": {"verb": verb, "ids": changed, "missed": missed, **kept}})
 
 
 def _in_use(public_ids: list[str]) -> str:
