@@ -10,7 +10,7 @@ import pytest
 import requests
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser.library import bring, openers, out_of_sight, picture, says, tiles
+from tests.browser.library import bring, lines, open_chooser, openers, out_of_sight, picture, says, tiles
 from tests.browser.windows import PASSWORD, Windows, sign_in
 from tests.running_studio import Studio, json_of
 
@@ -287,6 +287,42 @@ def test_a_menu_of_many_collections_stays_within_the_window(
         expect(menu.get_by_role("button", name=name)).to_be_in_viewport(ratio=0.9)
     expect(menu).to_be_in_viewport(ratio=1)
     assert menu.evaluate("menu => menu.scrollWidth <= menu.clientWidth")
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_what_a_filter_is_called_is_cut_where_the_window_ends(
+    windows: Windows, many_collections: list[str], width: int
+) -> None:
+    page = windows.open("/library", viewport={"width": width, "height": 740})
+    page.get_by_role("button", name="Collections").click()
+    page.get_by_role("link", name=many_collections[0]).click()
+    chip = page.get_by_role("link", name=f"Remove: {many_collections[0]}")
+    expect(chip).to_be_in_viewport(ratio=1)
+    expect(chip.locator(".icon")).to_be_in_viewport(ratio=1)
+
+
+def test_what_the_chooser_offers_stands_in_one_row_whatever_collections_are_called(
+    windows: Windows, many_collections: list[str]
+) -> None:
+    page = windows.open("/generate", viewport={"width": 1280, "height": 800})
+    fields = open_chooser(page).locator(".picker__more select")
+    expect(fields).to_have_count(5)
+    rows = "fields => new Set(fields.map((field) => Math.round(field.getBoundingClientRect().top))).size"
+    assert fields.evaluate_all(rows) == 1
+
+
+def test_the_star_of_a_narrow_picture_leaves_its_tick_free(windows: Windows, tmp_path: Path) -> None:
+    page = windows.open("/library", viewport={"width": 360, "height": 780}, has_touch=True, is_mobile=True)
+    page.locator("#upload").set_input_files(picture(tmp_path, "narrow.png", (9, 99, 199), (400, 1000)))
+    expect(lines(page, "added")).to_have_count(1)
+    page.goto("/library?q=narrow.png")
+    tile = tiles(page).first
+    tile.locator("[name=ids]").evaluate("box => box.click()")
+    page.locator(".bulk [data-verb=star]").tap()
+    says(page, "1 picture has a star now.")
+    tick, star = tile.locator(".tile__tick").bounding_box(), tile.get_by_role("button", name="Star").bounding_box()
+    assert tick and star
+    assert star["y"] >= tick["y"] + tick["height"] or star["x"] >= tick["x"] + tick["width"]
 
 
 @pytest.mark.parametrize("width", [1280, 1440])
