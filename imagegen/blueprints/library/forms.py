@@ -15,7 +15,7 @@ from imagegen.core.errors import StudioError
 from imagegen.core.ids import is_id
 from imagegen.core.text import N_
 from imagegen.services import library
-from imagegen.services.library import AT_A_TIME, MOST_AT_ONCE, Wish
+from imagegen.services.library import AT_A_TIME, Wish
 
 MOST_AT_A_TIME = 5_000
 """How many pictures one click changes: a request of that size ends in seconds, and can be undone as a whole."""
@@ -44,11 +44,7 @@ class Selection:
         """Yield their ids, `AT_A_TIME` at a time and `MOST_AT_A_TIME` together."""
         left = MOST_AT_A_TIME
         for batch in self._all():
-            wanted = batch[:left]
-            for at in range(0, len(wanted), AT_A_TIME):
-                yield wanted[at : at + AT_A_TIME]
-                # One process answers everybody: without this nobody hears anything until the last one is changed.
-                time.sleep(0)
+            yield from _in_turns(batch[:left])
             left -= len(batch)
             if left <= 0:
                 return
@@ -59,7 +55,7 @@ class Selection:
 
     def _all(self) -> Iterator[list[str]]:
         if self.fitting is None:
-            yield from (list(self.named[at : at + MOST_AT_ONCE]) for at in range(0, len(self.named), MOST_AT_ONCE))
+            yield list(self.named)
             return
         for batch in library.batches(self.fitting):
             yield [public_id for public_id in batch if public_id not in self.excepted]
@@ -85,7 +81,7 @@ def named(form: MultiDict[str, str]) -> tuple[str, ...]:
 
 
 def groups(text: str) -> Iterator[tuple[list[str], dict[str, str]]]:
-    """Yield pictures, `MOST_AT_ONCE` at a time, each time with the tags that they are to get or to lose.
+    """Yield pictures, `AT_A_TIME` at a time, each time with the tags that they are to get or to lose.
 
     `text` is JSON: lists of ids by the names of tags. Raises StudioError for anything else, and for too many.
     """
@@ -96,8 +92,15 @@ def groups(text: str) -> Iterator[tuple[list[str], dict[str, str]]]:
     if sum(map(len, found.values())) > MOST_AT_A_TIME:
         raise StudioError(N_("That is too many at once: {most} at most.").format(most=MOST_AT_A_TIME), field="ids")
     for names, ids in found.items():
-        for at in range(0, len(ids), MOST_AT_ONCE):
-            yield ids[at : at + MOST_AT_ONCE], {"tags": names}
+        yield from ((part, {"tags": names}) for part in _in_turns(ids))
+
+
+def _in_turns(ids: list[str]) -> Iterator[list[str]]:
+    """Yield ids `AT_A_TIME` at a time, and let others have their turn in between."""
+    for at in range(0, len(ids), AT_A_TIME):
+        yield ids[at : at + AT_A_TIME]
+        # One process answers everybody: without this nobody hears anything until the last one is changed.
+        time.sleep(0)
 
 
 def _ids(form: MultiDict[str, str], name: str) -> Iterator[str]:
