@@ -170,6 +170,24 @@ def test_a_collection_is_made_on_the_way(ann: Person, made: Made) -> None:
     assert "Nothing in this collection yet" in ann.client.get(f"/library?collection={autumn}").text
 
 
+def test_an_address_that_leads_to_a_deleted_collection_says_so(ann: Person, made: Made) -> None:
+    done(ann, "collect", ids=made.images[0], name="Autumn")
+    with organisation_scope(ann.organisation.id):
+        autumn = collections.all_collections()[0].public_id
+    post(ann, f"/library/collections/{autumn}/delete")
+    page = Page(ann.client.get(f"/library?collection={autumn}").text)
+    assert "This collection is gone" in page.text and "Nothing in this collection yet" not in page.text
+    assert "Remove: A deleted collection" in {link.attributes.get("aria-label") for link in page.all("a")}
+    for part, offered in (("lists", True), ("shelves", False), ("collect", False)):
+        menu = ann.client.get(f"/library/choices/{part}?collection={autumn}").text
+        assert ("A deleted collection" in menu) is offered
+
+
+def test_somebody_who_has_left_is_not_called_by_a_number(ann: Person, made: Made) -> None:
+    page = ann.client.get("/library?person=00000000-0000-7000-8000-000000000000").text
+    assert "Remove: Somebody who has left" in page
+
+
 @pytest.mark.parametrize("ids", ["", "00000000-0000-7000-8000-000000000000"])
 def test_no_collection_is_left_behind_of_pictures_that_are_not_there(ann: Person, made: Made, ids: str) -> None:
     answer = post(ann, "/library/bulk/collect", {"ids": ids, "name": "Press"}, partial=True)

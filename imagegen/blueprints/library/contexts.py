@@ -79,7 +79,9 @@ def _why_empty(wish: Wish) -> str:
         return "library"
     if wish.trashed and narrowed == {"filter"}:
         return "trash"
-    return "collection" if narrowed == {"collection"} else "search"
+    if narrowed != {"collection"}:
+        return "search"
+    return "collection" if collections.exists(wish.collection) else "gone"
 
 
 def tiles(rows: Iterable[Any]) -> list[Context]:

@@ -104,7 +104,10 @@ MOST_SUGGESTED = 200
 def choices(wish: Wish, part: str) -> Context:
     """Return what a menu offers: `lists` of the panel, `shelves`, or the collections to `collect` pictures in."""
     found = {"part": part, "tag": wish.tag, "collection": wish.collection, "may_change": readers.may(Right.ORGANISE)}
-    found |= {"collections": _collections(wish)}
+    # What is gone can be looked for by an old address, and not be gone to.
+    known = _all_collections()
+    sought = wish.collection if part == "lists" or wish.collection in dict(known) else ""
+    found["collections"] = _chosen(known, sought, name=_gone)
     if part == "lists":
         found |= {"people": _people(wish), "tags": _tags()}
     elif part == "shelves":
@@ -163,12 +166,21 @@ def _address(wish: Wish, **but: Any) -> str:
 
 
 def _collections(wish: Wish) -> list[Context]:
-    return _chosen(((row.public_id, row.name) for row in collections.all_collections()), wish.collection)
+    return _chosen(_all_collections(), wish.collection, name=_gone)
+
+
+def _all_collections() -> list[tuple[str, str]]:
+    return [(row.public_id, row.name) for row in collections.all_collections()]
+
+
+def _gone(_public_id: str) -> str:
+    return gettext("A deleted collection")
 
 
 def _people(wish: Wish) -> list[Context]:
     members = people.members(organisation_id=identity().organisation.id)
-    return _chosen(((each.user.public_id, each.user.name) for each in members), wish.person)
+    named = ((each.user.public_id, each.user.name) for each in members)
+    return _chosen(named, wish.person, name=lambda _public_id: gettext("Somebody who has left"))
 
 
 def _options(wish: Wish, *, whole: bool) -> Context:

@@ -37,6 +37,12 @@ def get(public_id: str) -> Collection:
     return found
 
 
+def exists(public_id: str) -> bool:
+    """Say whether there is such a collection in the organisation in scope."""
+    query = select(Collection.id).where(Collection.public_id == public_id)
+    return is_id(public_id) and db.session.scalar(query) is not None
+
+
 def collections_of(image_id: int) -> Sequence[Collection]:
     """Return the collections that a picture is in, by name."""
     query = select(Collection).join(CollectionImage).where(CollectionImage.image_id == image_id)
