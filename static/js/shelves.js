@@ -36,3 +36,18 @@ document.addEventListener("htmx:after:swap", () => {
   (stops[Math.min(left.stop, stops.length - 1)] ?? heading).focus();
   left = null;
 });
+
+/* A name that was refused stays as it was written, and is seen not to be the name. */
+document.addEventListener("htmx:after:request", ({ detail: { ctx } }) => {
+  const input = ctx.sourceElement?.querySelector?.(":scope > [name=name]");
+  if (input && list()?.contains(input) && ctx.response && !ctx.response.raw.ok) input.ariaInvalid = "true";
+});
+
+document.addEventListener("input", ({ target }) => list()?.contains(target) && (target.ariaInvalid = null));
+
+/* Escape gives up what is being written. */
+document.addEventListener("keydown", ({ key, target }) => {
+  if (key !== "Escape" || !list()?.contains(target) || target.value === target.defaultValue) return;
+  target.value = target.defaultValue;
+  target.ariaInvalid = null;
+});

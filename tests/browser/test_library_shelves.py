@@ -47,6 +47,26 @@ def test_who_renames_by_tab_goes_on_in_the_same_row_wherever_it_stands_now(shelv
     expect(shelves.get_by_role("link", name="Show “Shelf z”")).to_be_focused()
 
 
+def test_a_name_that_is_refused_is_told_once_and_seen_not_to_be_the_name(windows: Windows, shelves: Page) -> None:
+    windows.expect("/rename: .* 409")
+    field = shelves.get_by_label("Name of “Shelf a”")
+    field.fill("SHELF B")
+    shelves.keyboard.press("Enter")
+    expect(shelves.locator(".toast")).to_contain_text("There is a collection of that name already.")
+    expect(field).to_have_attribute("aria-invalid", "true")
+    expect(field).to_have_value("SHELF B")
+    border = "field => getComputedStyle(field).borderColor"
+    assert field.evaluate(border) != shelves.get_by_label("Name of “Shelf c”").evaluate(border)
+    shelves.wait_for_timeout(500)
+    expect(shelves.locator(".toast")).to_have_count(1)
+    field.press("Escape")
+    expect(field).to_have_value("Shelf a")
+    expect(field).not_to_have_attribute("aria-invalid", "true")
+    field.fill("Shelf z")
+    shelves.keyboard.press("Enter")
+    expect(button(shelves, "Shelf z")).to_be_visible()
+
+
 def test_another_is_made_at_once_after_one(shelves: Page) -> None:
     shelves.get_by_label("A new collection").fill("Shelf z")
     shelves.keyboard.press("Enter")
