@@ -182,11 +182,15 @@ function toggleZoom() {
   stage.scrollTo((stage.scrollWidth - stage.clientWidth) / 2, (stage.scrollHeight - stage.clientHeight) / 2);
 }
 
-function star() {
+async function star() {
   const button = act("star");
   if (!button) return; // not for this person
+  const { dataset } = links[at];
   button.ariaPressed = String(button.ariaPressed !== "true");
-  htmx.ajax("POST", links[at].dataset.star, { source: button, swap: "none" });
+  await htmx.ajax("POST", dataset.star, { source: button, swap: "none" }).catch(() => {});
+  // What was not taken down is not shown either: the star of the tile is as the answer has left it.
+  const kept = document.getElementById(`star-${dataset.picture}`);
+  if (kept && links[at]?.dataset === dataset) button.ariaPressed = kept.ariaPressed;
 }
 
 function facts() {

@@ -8,7 +8,7 @@ import pytest
 import requests
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.library import bring, openers, picture, tiles
+from tests.browser.library import bring, openers, picture, says, tiles
 from tests.browser.windows import Windows
 from tests.running_studio import Studio
 
@@ -102,6 +102,22 @@ def test_one_is_deleted_and_the_next_is_shown_until_that_is_taken_back(library: 
     expect(count(library)).to_have_text(re.compile(r"^4 / "))
     library.keyboard.press("Escape")
     assert [opener.get_attribute("data-picture") for opener in openers(library).all()[:4]] == names
+
+
+def test_a_star_that_did_not_arrive_is_not_shown(windows: Windows, library: Page) -> None:
+    windows.expect("ERR_FAILED|Failed to fetch")
+    enlarge(library, 1)
+    star = library.get_by_role("dialog", name="Picture").get_by_role("button", name="Star")
+    library.route("**/star", lambda route: route.abort())
+    library.keyboard.press("s")
+    says(library, "The studio did not answer. Try again in a moment.")
+    expect(star).to_have_attribute("aria-pressed", "false")
+    library.unroute("**/star")
+    for pressed in ("true", "false"):
+        with library.expect_response("**/star"):
+            library.keyboard.press("s")
+        expect(star).to_have_attribute("aria-pressed", pressed)
+        expect(tiles(library).first.locator("[id^=star-]")).to_have_attribute("aria-pressed", pressed)
 
 
 def test_in_the_trash_nothing_is_deleted_by_the_way(library: Page, studio: Studio, api: requests.Session) -> None:
