@@ -332,6 +332,22 @@ def test_once_the_dialog_is_closed_a_page_without_uploads_takes_nothing(chooser:
     assert not any(url.endswith("/upload") for url in sent)
 
 
+def test_keys_reach_all_that_was_refused(windows: Windows, tmp_path: Path) -> None:
+    windows.expect("/library/upload: .* 415")
+    page = still_page(windows, "light", viewport={"width": 1280, "height": 800})
+    page.goto("/library")
+    files = [tmp_path / f"notes-{n}.png" for n in range(9)]
+    for file in files:
+        file.write_text("no picture at all")
+    page.locator("#upload").set_input_files(files)
+    expect(lines(page, "refused")).to_have_count(len(files))
+    assert findings(page) == []
+    page.get_by_role("region", name="Uploads").get_by_role("button", name="Close").focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("End")
+    expect(lines(page, "refused").last).to_be_in_viewport(ratio=0.9)
+
+
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_axe_finds_nothing_in_what_uploads_and_chooses(scheme: Scheme, windows: Windows, tmp_path: Path) -> None:
     windows.expect("/library/upload: .* 415")
