@@ -85,6 +85,11 @@ def clean(text: str) -> str:
     return _CONTROL.sub("", unicodedata.normalize("NFC", text))
 
 
+def is_visible(text: str) -> bool:
+    """Say whether anything of `text` can be seen: not what only joins, marks a direction or takes up room."""
+    return any(unicodedata.category(letter)[0] not in "CMZ" for letter in text)
+
+
 def one_line(text: str, limit: int) -> str:
     """Return `text` on one line, cut at `limit` with an ellipsis; a Message that needs neither stays one."""
     line = " ".join(clean(text).split())

@@ -9,7 +9,7 @@ from sqlalchemy import delete, select
 
 from imagegen.core.errors import Conflict, NotFound, StudioError
 from imagegen.core.ids import is_id
-from imagegen.core.text import N_, clean
+from imagegen.core.text import N_, clean, is_visible
 from imagegen.extensions import db
 from imagegen.models import Collection, CollectionImage, UnitOfWork, writes
 from imagegen.services import ceilings
@@ -172,7 +172,7 @@ def _no_name() -> StudioError:
 
 def _named(uow: UnitOfWork, name: str, *, but: int | None = None) -> tuple[str, str]:
     spelt = " ".join(clean(name).split())
-    if not spelt or len(spelt) > LONGEST:
+    if not is_visible(spelt) or len(spelt) > LONGEST:
         raise _no_name()
     key = fold(spelt)
     if len(key) > LONGEST_KEY:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import select
 
 from imagegen.core.errors import Conflict, NotFound, StudioError
-from imagegen.core.text import N_, clean
+from imagegen.core.text import N_, clean, is_visible
 from imagegen.extensions import db
 from imagegen.models import SavedSearch, UnitOfWork, writes
 from imagegen.services import ceilings
@@ -58,7 +58,7 @@ def _search(uow: UnitOfWork, user_id: int, public_id: str) -> SavedSearch:
 
 def _named(uow: UnitOfWork, user_id: int, name: str, *, but: int | None = None) -> str:
     spelt = " ".join(clean(name).split())
-    if not spelt or len(spelt) > LONGEST:
+    if not is_visible(spelt) or len(spelt) > LONGEST:
         raise StudioError(N_("Give it a name of up to {most} characters.").format(most=LONGEST), field="name")
     taken = select(SavedSearch.id).where(SavedSearch.user_id == user_id, SavedSearch.name == spelt)
     if uow.scalar(taken if but is None else taken.where(SavedSearch.id != but)) is not None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from sqlalchemy import delete, select, update
 
 from imagegen.core.errors import Conflict, NotFound, StudioError
-from imagegen.core.text import N_, clean
+from imagegen.core.text import N_, clean, is_visible
 from imagegen.extensions import db
 from imagegen.models import Image, ImageTag, Organisation, Tag, UnitOfWork, writes
 from imagegen.models.scope import current_organisation
@@ -175,8 +175,8 @@ def _take_off(uow: UnitOfWork, tag: Tag, image_ids: Sequence[int]) -> None:
 
 
 def key_of(name: str) -> str:
-    """Return what names have in common that mean the same tag."""
-    return " ".join(fold(clean(name)).split())
+    """Return what names have in common that mean the same tag; nothing for what nobody could see."""
+    return " ".join(fold(clean(name)).split()) if is_visible(name) else ""
 
 
 def _alone(uow: UnitOfWork) -> None:
