@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 
+from imagegen.api.v1 import schemas
 from imagegen.extensions import db, runtime
 from imagegen.models import Image, system_scope, unit_of_work
 from tests.api.conftest import Api, MakeApi
 from tests.conftest import Person
+from tests.models.rows import Member
+from tests.services.library.conftest import add_picture
 
 Work = Callable[[], None]
 
@@ -51,6 +54,19 @@ def test_pages_follow_each_other_without_gap_or_repetition(api: Api, three: list
 
     assert seen == [picture["id"] for picture in three]
     assert page["next_cursor"] is None
+
+
+def test_a_page_has_twenty_pictures_a_hundred_if_asked_for_and_totals_end_at_ten_thousand_and_one(
+    api: Api, ann: Person
+) -> None:
+    for _ in range(102):
+        add_picture(Member(user_id=ann.user.id, organisation_id=ann.organisation.id))
+    assert len(api.get("images").get_json()["items"]) == 20
+    page = api.get("images?limit=100&count=1").get_json()
+    assert (len(page["items"]), page["total"]) == (100, 102)
+    rest = api.get(f"images?limit=100&cursor={page['next_cursor']}").get_json()
+    assert (len(rest["items"]), rest["next_cursor"]) == (2, None)
+    assert schemas.MOST_COUNTED == 10_001
 
 
 def test_a_total_is_told_only_when_asked_for(api: Api, three: list[dict[str, Any]]) -> None:
