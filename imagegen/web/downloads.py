@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Any, Self
 
 import structlog
@@ -16,6 +16,7 @@ from imagegen.core.clock import now
 from imagegen.core.errors import StudioError
 from imagegen.core.text import N_
 from imagegen.extensions import runtime
+from imagegen.imaging.facts import converted_from_answer
 from imagegen.imaging.formats import FORMATS
 from imagegen.models import Image
 from imagegen.storage.errors import NotStored
@@ -62,15 +63,15 @@ def send(image: Image, wanted: Wanted) -> Response:
     if target == own and (wanted.width is None or wanted.width >= image.width):
         return files.send_image(image, download=True)
     with runtime.storage.workspace() as folder, runtime.storage.materialise(image.file_key) as path:
-        answer = files.run_on_pixels(
-            "convert", path=str(path), out_dir=str(folder), format=target, max_width=wanted.width
-        )["converted"]
-        # Opened before the folder goes: whoever has a file open may read on.
-        body = Path(answer["path"]).open("rb")  # noqa: SIM115 - send_file closes it with the answer
-    response = send_file(body, mimetype=answer["mime_type"])
+        made = converted_from_answer(
+            files.run_on_pixels("convert", path=str(path), out_dir=str(folder), format=target, max_width=wanted.width)
+        )
+        # Opened before the folder goes, for whoever has a file open may read on; send_file closes it.
+        body = made.path.open("rb")
+    response = send_file(body, mimetype=made.mime_type)
     name = f"{PurePath(image.filename).stem}.{FORMATS[target].extension}"
     _save_as(response, name)
-    response.content_length = answer["bytes"]
+    response.content_length = made.bytes
     return response
 
 
