@@ -152,6 +152,12 @@ def test_a_preview_is_the_smallest_that_is_wide_enough(api: Api, three: list[dic
     assert len(api.get(f"{_preview(three[0])}?width=16384").data) == lengths[widths[-1]]
 
 
+def test_of_a_picture_without_previews_no_addresses_are_told_that_lead_nowhere(api: Api, ann: Person) -> None:
+    image = add_picture(Member(user_id=ann.user.id, organisation_id=ann.organisation.id))
+    assert api.get(f"images/{image.public_id}").get_json()["thumbnail_urls"] == {}
+    assert api.get(f"images/{image.public_id}/thumbnail?width=256").status_code == 404
+
+
 def test_a_preview_that_got_lost_is_made_again(api: Api, three: list[dict[str, Any]]) -> None:
     address = f"{_preview(three[0])}?width=256"
     before = api.get(address).data

@@ -12,7 +12,6 @@ from imagegen.api.v1 import schemas
 from imagegen.core.errors import ErrorKind
 from imagegen.core.money import Micro, to_usd
 from imagegen.extensions import db
-from imagegen.imaging.facts import rendition_widths
 from imagegen.models import Image, Job
 from imagegen.models.states import ShotStatus
 from imagegen.providers.sizes import RATIOS, size_for_ratio
@@ -111,7 +110,10 @@ def _image(row: Any, job_id: str | None, parent_id: str | None, tags: list[str])
         sha256=row.sha256,
         storage_provider=row.storage_provider,
         url=_file_url(row.public_id),
-        thumbnail_urls={str(width): _thumbnail_url(row.public_id, width) for width in _widths(row)},
+        thumbnail_urls={
+            str(width): _thumbnail_url(row.public_id, width)
+            for width in sorted(rendition["width"] for rendition in row.renditions)
+        },
         prompt=row.prompt,
         provider=row.provider,
         model=row.model,
@@ -125,10 +127,6 @@ def _image(row: Any, job_id: str | None, parent_id: str | None, tags: list[str])
         updated_at=row.updated_at,
         deleted_at=row.deleted_at,
     )
-
-
-def _widths(row: Any) -> list[int]:
-    return sorted(rendition["width"] for rendition in row.renditions) or list(rendition_widths(row.width))
 
 
 def _file_url(image_id: str) -> str:
