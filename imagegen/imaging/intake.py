@@ -1,7 +1,7 @@
 """From bytes of unknown origin to pixels, or to a sentence that says why not.
 
-The order is the defence: length, first bytes, header (Pillow, listed formats only), own limits on pixels,
-structure of the container to its end, and only then one full decode (libvips, the loader of that format).
+The order is the defence: length, first bytes, structure of the container to its end, header (Pillow, listed formats
+only), own limits on pixels, and only then one full decode (libvips, the loader of that format).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from PIL import Image, UnidentifiedImageError
 from imagegen.core.text import N_
 from imagegen.imaging import renditions
 from imagegen.imaging.containers import exif
-from imagegen.imaging.containers.base import Malformed, Structure
+from imagegen.imaging.containers.base import Malformed, Structure, TooManyPieces
 from imagegen.imaging.errors import TooManyPixels, TooSmall, Unreadable, UnsupportedFormat
 from imagegen.imaging.formats import FORMATS, Format, recognise
 
@@ -99,9 +99,11 @@ def decode(
         raise UnsupportedFormat()
     if found.name not in formats:
         raise UnsupportedFormat(N_("Pictures of this format are not accepted here."))
+    structure = _structure(data, found)
     header = _header(data, found)
     _check_size(*header.size, 1, limits)
-    structure = _structure(data, found)
+    if isinstance(structure, Malformed):
+        raise Unreadable() from structure
     _check_size(*header.size, structure.frames, limits)
     if bare:
         structure = _bared(structure, found, header)
@@ -146,11 +148,17 @@ def _check_size(width: int, height: int, frames: int, limits: Limits) -> None:
         raise TooManyPixels(N_("The picture has too many frames."))
 
 
-def _structure(data: bytes, found: Format) -> Structure:
+def _structure(data: bytes, found: Format) -> Structure | Malformed:
+    """Return the file as a container, or what is wrong with it; Unreadable if no reader should be bothered with it.
+
+    That a picture is too large says more to a person than that its file is damaged, too.
+    """
     try:
         return found.container.parse(data)
-    except Malformed as error:
+    except TooManyPieces as error:
         raise Unreadable() from error
+    except Malformed as error:
+        return error
 
 
 def _bared(structure: Structure, found: Format, header: _Header) -> Structure:

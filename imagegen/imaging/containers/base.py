@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
+
+MOST_PIECES = 250_000
+"""How many pieces a file may be cut into: each costs every reader some time, however little is in it."""
+
+T = TypeVar("T")
 
 
 class Malformed(Exception):
     """The file breaks its format's structure, or ends too early."""
+
+
+class TooManyPieces(Malformed):
+    """The file is cut into so many pieces that reading them takes longer than any picture does."""
+
+
+def counted(pieces: Iterator[T]) -> Iterator[T]:
+    """Yield the pieces of a file; TooManyPieces if they don't end."""
+    for number, piece in enumerate(pieces):
+        if number == MOST_PIECES:
+            raise TooManyPieces
+        yield piece
 
 
 @dataclass(frozen=True)

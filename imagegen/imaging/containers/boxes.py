@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from imagegen.imaging.containers.base import Malformed
+from imagegen.imaging.containers.base import MOST_PIECES, Malformed, TooManyPieces, counted
 
 MIME = b"application/rdf+xml"
 _KNOWN = frozenset((b"ftyp", b"styp", b"meta", b"mdat", b"moov", b"free", b"skip", b"uuid", b"idat", b"mini"))
 IN_FILE, IN_META = 0, 1
 LARGEST_ID = 0xFFFF
+MOST_ITEMS = 4_096
+"""A picture of 40 million pixels in tiles has some hundreds; readers look for each item among all."""
 _SHORTEST = 6
 """Bytes in the shortest box that is read here: version, flags and a number."""
 
@@ -37,6 +39,10 @@ class Location:
 
 def boxes_in(data: bytes, at: int, end: int) -> Iterator[Box]:
     """Yield the boxes between `at` and `end`; Malformed if one is longer than its place."""
+    return counted(_any_boxes(data, at, end))
+
+
+def _any_boxes(data: bytes, at: int, end: int) -> Iterator[Box]:
     while at + 8 <= end:
         length, kind = struct.unpack_from(">I4s", data, at)
         body = at + 8
@@ -61,6 +67,8 @@ def top(data: bytes) -> list[Box]:
             if box.kind not in _KNOWN:
                 break
             boxes.append(box)
+    except TooManyPieces:
+        raise
     except Malformed:
         if not {b"meta", b"mdat"} <= {box.kind for box in boxes}:
             raise
@@ -81,6 +89,13 @@ def meta_of(data: bytes) -> tuple[Box, list[Box]]:
     """Return the `meta` box and the boxes in it, behind its version and flags."""
     meta = find(top(data), b"meta")
     return meta, list(boxes_in(data, meta.body + 4, meta.end))
+
+
+def few(count: int, most: int = MOST_PIECES) -> int:
+    """Return `count`; raises TooManyPieces if it is more than any picture needs."""
+    if count > most:
+        raise TooManyPieces
+    return count
 
 
 class Reader:
@@ -105,15 +120,17 @@ def locations_of(data: bytes, box: Box) -> list[Location]:
     offset_width, length_width, base_width = widths >> 12, widths >> 8 & 15, widths >> 4 & 15
     index_width = widths & 15 if version else 0
     large = 4 if version == 2 else 2
-    found = []
-    for _ in range(reader.number(large)):
+    found, told = [], 0
+    for _ in range(few(reader.number(large))):
         item = reader.number(large)
         method = reader.number(2) & 15 if version else 0
         if reader.number(2):
             raise Malformed("an item in another file")
         base = reader.number(base_width)
         extents = []
-        for _ in range(reader.number(2)):
+        count = reader.number(2)
+        told = few(told + count)
+        for _ in range(count):  # they may take no bytes at all
             reader.number(index_width)
             offset = base + reader.number(offset_width)
             extents.append((offset, reader.number(length_width)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from imagegen.imaging.containers.base import Malformed, Structure
+from imagegen.imaging.containers.base import Malformed, Structure, counted
 
 _XMP_HEAD = b"\x21\xff\x0bXMP DataXMP"
 _MAGIC_TRAILER = b"\x01" + bytes(range(255, -1, -1)) + b"\x00"
@@ -29,6 +29,10 @@ def _table(flags: int) -> int:
 
 def _blocks(data: bytes) -> Iterator[Block]:
     """Yield the blocks behind the global colour table, the trailer last; Malformed if it never comes."""
+    return counted(_any_blocks(data))
+
+
+def _any_blocks(data: bytes) -> Iterator[Block]:
     if data[:6] not in (b"GIF87a", b"GIF89a") or len(data) < 13:
         raise Malformed("no GIF header")
     at = 13 + _table(data[10])

@@ -13,9 +13,11 @@ from imagegen.imaging.containers.boxes import (
     IN_FILE,
     LARGEST_ID,
     MIME,
+    MOST_ITEMS,
     Box,
     Location,
     box_of,
+    few,
     find,
     iloc,
     items_of,
@@ -34,6 +36,7 @@ def parse(data: bytes) -> Structure:
     _, inner = meta_of(data)
     boxes = top(data)
     end = boxes[-1].end
+    few(sum(1 for _ in items_of(data, find(inner, b"iinf"))), MOST_ITEMS)
     for location in locations_of(data, find(inner, b"iloc")):
         if location.method == IN_FILE and any(offset + length > end for offset, length in location.extents):
             raise Malformed("cut")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections import defaultdict
 from collections.abc import Iterator
 
 from imagegen.imaging.containers.base import Malformed
@@ -15,6 +16,7 @@ from imagegen.imaging.containers.boxes import (
     Reader,
     box_of,
     boxes_in,
+    few,
     find,
     iloc,
     items_of,
@@ -102,13 +104,17 @@ def _needed(data: bytes, boxes: dict[bytes, Box]) -> dict[int, bytes]:
     """Return the items that the primary one is made of, and those auxiliary to it, with their types."""
     found = list(boxes.values())
     kinds = dict(_kinds(data, find(found, b"iinf")))
-    references = _references(data, boxes.get(b"iref"))
+    beside: dict[int, set[int]] = defaultdict(set)
+    for kind, item, to in _references(data, boxes.get(b"iref")):
+        if kind == b"dimg":
+            beside[item].update(to)
+        elif kind == b"auxl":
+            for whole in to:
+                beside[whole].add(item)
     needed, fresh = set[int](), {primary_of(data, find(found, b"pitm"))}
     while fresh:
         needed |= fresh
-        parts = {part for kind, item, to in references if kind == b"dimg" and item in fresh for part in to}
-        beside = {item for kind, item, to in references if kind == b"auxl" and fresh.intersection(to)}
-        fresh = (parts | beside) - needed
+        fresh = {other for item in fresh for other in beside[item]} - needed
     wanted = {item: kinds[item] for item in sorted(needed) if item in kinds and kinds[item] not in _ABOUT}
     if not wanted or max(wanted) > LARGEST_ID:
         raise Malformed("no pixels")
@@ -127,11 +133,13 @@ def _references(data: bytes, iref: Box | None) -> list[tuple[bytes, int, tuple[i
     if iref is None:
         return []
     width = 4 if data[iref.body] else 2
-    found = []
+    found, told = [], 0
     for box in boxes_in(data, iref.body + 4, iref.end):
         reader = Reader(data, box.body, box.end)
         item = reader.number(width)
-        found.append((box.kind, item, tuple(reader.number(width) for _ in range(reader.number(2)))))
+        count = reader.number(2)
+        told = few(told + count)
+        found.append((box.kind, item, tuple(reader.number(width) for _ in range(count))))
     return found
 
 
@@ -181,7 +189,7 @@ def _bare_ipma(data: bytes, ipma: Box, wanted: dict[int, bytes]) -> bytes:
     flags = reader.number(4)
     item_width, width = (4 if flags >> 24 else 2), (2 if flags & 1 else 1)
     entries = []
-    for _ in range(reader.number(4)):
+    for _ in range(few(reader.number(4))):
         item, count = reader.number(item_width), reader.number(1)
         numbers = [reader.number(width) for _ in range(count)]
         if item in wanted:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from imagegen.imaging.containers import exif
-from imagegen.imaging.containers.base import Malformed, Structure
+from imagegen.imaging.containers.base import MOST_PIECES, Malformed, Structure, TooManyPieces, counted
 
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
 _XMP_EXTENSION = b"http://ns.adobe.com/xmp/extension/\0"
@@ -37,6 +37,10 @@ class Segment(NamedTuple):
 
 def _segments(data: bytes) -> Iterator[Segment]:
     """Yield the segments behind SOI, EOI last; Malformed if the file ends before it."""
+    return counted(_any_segments(data))
+
+
+def _any_segments(data: bytes) -> Iterator[Segment]:
     if not data.startswith(b"\xff\xd8"):
         raise Malformed("no SOI")
     at = 2
@@ -46,6 +50,8 @@ def _segments(data: bytes) -> Iterator[Segment]:
             raise Malformed("no marker")
         while at < len(data) and data[at] == 0xFF:
             at += 1
+            if at - start > MOST_PIECES:  # readers take fill bytes one by one
+                raise TooManyPieces
         if at == len(data):
             break
         marker = data[at]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from imagegen.imaging.containers import exif
-from imagegen.imaging.containers.base import Malformed, Structure
+from imagegen.imaging.containers.base import Malformed, Structure, counted
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MAX_INFLATED_TEXT = 8 << 20
@@ -29,6 +29,10 @@ class Chunk(NamedTuple):
 
 def _chunks(data: bytes, *, checked: bool = False) -> Iterator[Chunk]:
     """Yield the chunks up to IEND; Malformed if one is cut, or its CRC wrong where they were not `checked` before."""
+    return counted(_any_chunks(data, checked=checked))
+
+
+def _any_chunks(data: bytes, *, checked: bool) -> Iterator[Chunk]:
     if not data.startswith(SIGNATURE):
         raise Malformed("no PNG signature")
     view = memoryview(data)

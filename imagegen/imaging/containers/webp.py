@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from imagegen.imaging.containers import exif
-from imagegen.imaging.containers.base import Malformed, Structure
+from imagegen.imaging.containers.base import Malformed, Structure, counted
 
 _PROFILE, _ALPHA, _EXIF, _XMP_FLAG, _ANIMATION = 0x20, 0x10, 0x08, 0x04, 0x02
 _PICTURES = (b"VP8 ", b"VP8L", b"ANMF")
@@ -32,14 +33,16 @@ def _chunks(data: bytes) -> tuple[list[Chunk], int]:
 
 
 def _chunks_between(data: bytes, at: int, end: int) -> list[Chunk]:
-    chunks = []
+    return list(counted(_any_chunks(data, at, end)))
+
+
+def _any_chunks(data: bytes, at: int, end: int) -> Iterator[Chunk]:
     while at + 8 <= end:
         (length,) = struct.unpack_from("<I", data, at + 4)
         if at + 8 + length > end:
             raise Malformed("cut")
-        chunks.append(Chunk(data[at : at + 4], data[at + 8 : at + 8 + length]))
+        yield Chunk(data[at : at + 4], data[at + 8 : at + 8 + length])
         at += 8 + length + (length & 1)
-    return chunks
 
 
 def parse(data: bytes) -> Structure:
