@@ -36,3 +36,10 @@ function copyTheOldWay(text) {
   document.execCommand("copy");
   area.remove();
 }
+
+/* Which pictures have changed is told by the toast that says so: headers must be short. */
+window.addEventListener("library:changed", ({ detail }) => {
+  const { changed, missed } = [...document.querySelectorAll("#toasts [data-changed]")].at(-1)?.dataset ?? {};
+  detail.ids ??= changed?.match(/\S+/g) ?? [];
+  detail.missed ??= missed?.match(/\S+/g) ?? [];
+}, true);

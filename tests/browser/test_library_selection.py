@@ -340,3 +340,21 @@ def test_the_bar_stands_beside_the_drawer_with_all_its_verbs_in_longer_words_too
     # What the order is called takes no more room than its words: the filters beside it need it.
     order = page.locator(".wishes__row select").bounding_box()
     assert order and order["width"] < 130
+
+
+def test_what_happened_to_many_is_seen(
+    windows: Windows, studio: Studio, api: requests.Session, tmp_path: Path
+) -> None:
+    many = 41
+    size = (400, 400)
+    bring(studio, api, [picture(tmp_path, f"flock-{n}.png", (n, 2 * n, 90), size) for n in range(many)])
+    page = windows.open("/library?q=flock", viewport={"width": 1440, "height": 900})
+    openers(page).first.focus()
+    press(page, "Control+a")
+    expect(page.locator(".bulk__count")).to_have_text(f"All {many} selected")
+    press_on(page, "Delete")
+    says(page, f"{many} pictures are in the trash.")
+    expect(tiles(page)).to_have_count(0)
+    press_on(page, "Undo")
+    says(page, f"{many} pictures are back in the library.")
+    expect(tiles(page).first).to_be_visible()

@@ -201,12 +201,15 @@ def _done(verb: str, changed: list[str], given: Given, exactly: Groups, missed: 
         render_template(
             "library/_done.html",
             text=sentence,
+            changed=changed,
+            missed=missed,
             undo={"url": url_for("library.do", verb=VERBS[verb].undo), "fields": kept | back}
             if VERBS[verb].undo and changed
             else None,
         )
     )
-    return trigger(response, **{"library:changed": {"verb": verb, "ids": changed, "missed": missed, **kept}})
+    # Which ones stands in the toast: proxies take a few kilobytes of headers, and answer 502 for more.
+    return trigger(response, **{"library:changed": {"verb": verb, **kept}})
 
 
 def _in_use(public_ids: list[str]) -> str:
