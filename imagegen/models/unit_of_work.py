@@ -90,8 +90,9 @@ os.register_at_fork(after_in_child=_forget_whose_turn)
 
 _open: ContextVar[bool] = ContextVar("unit_of_work_open", default=False)
 
-_WORTH_ANOTHER_TRY = ("40001", "40P01", "23505")
-"""Serialisation failure, deadlock, and a unique key that another transaction took after we had looked."""
+_WORTH_ANOTHER_TRY = ("40001", "40P01", "23505", "23503")
+"""Serialisation failure, deadlock; a unique key that another transaction took after we had looked, a row that it
+deleted."""
 
 
 class UnitOfWork(Session):

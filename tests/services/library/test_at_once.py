@@ -12,7 +12,7 @@ from sqlalchemy import delete, inspect, select, text, update
 
 from imagegen.core.errors import NotFound
 from imagegen.extensions import db, in_app_context
-from imagegen.models import Image, Job, UnitOfWork, organisation_scope, system_scope, unit_of_work
+from imagegen.models import Image, Job, UnitOfWork, organisation_scope, system_scope, unit_of_work, writes
 from imagegen.services import library
 from imagegen.services.library import collections, indexing, tags
 from tests.models.rows import Member, submit
@@ -164,6 +164,40 @@ def test_what_is_deleted_for_ever_meanwhile_is_not_said_to_be_back(ann: Member, 
         assert late.result() == []
 
 
+@pytest.mark.databases("postgresql")
+@pytest.mark.parametrize("verb", ["tag", "collect", "bring one like it"])
+def test_what_is_gone_by_the_time_that_it_is_written_about_is_passed_over(ann: Member, add: Add, verb: str) -> None:
+    image = add(phash="0123456789abcdef")
+    made = collections.make(organisation_id=ann.organisation_id, user_id=ann.user_id, name="Sea")
+
+    def write() -> object:
+        with organisation_scope(ann.organisation_id):
+            if verb == "tag":
+                return tags.tag_all(public_ids=[image.public_id], names=["Launch"])
+            if verb == "collect":
+                return collections.put_in(public_id=made.public_id, image_ids=[image.public_id])
+            return bring_like(image)
+
+    with ThreadPoolExecutor(1) as pool:
+        with unit_of_work() as uow:
+            uow.execute(delete(Image).where(Image.id == image.id))
+            late = pool.submit(in_app_context(write))
+            wait_until_somebody_waits()
+        assert late.result() in ([], None)
+
+
+@writes
+def bring_like(uow: UnitOfWork, image: Image) -> None:
+    library.arrive(uow, copy_of(image, filename="late.png", sha256="f" * 64))
+
+
+def copy_of(image: Image, **other: object) -> Image:
+    facts = {each.key: getattr(image, each.key) for each in inspect(Image).column_attrs}
+    for name in ("id", "public_id", "stack_size", "created_at", "updated_at"):
+        del facts[name]
+    return Image(**(facts | other))
+
+
 @pytest.fixture
 def variants(ann: Member, add: Add) -> list[Image]:
     """The four pictures of a job."""
@@ -204,10 +238,7 @@ def test_a_picture_that_comes_as_the_first_of_its_stack_goes_is_not_hidden(
         with system_scope(), unit_of_work() as uow:
             # As whoever ends a shot does.
             uow.scalar(select(Job).where(Job.id == job_id).with_for_update())
-            facts = {c.key: getattr(variants[0], c.key) for c in inspect(Image).column_attrs}
-            for name in ("id", "public_id", "stack_size", "created_at", "updated_at"):
-                del facts[name]
-            library.arrive(uow, Image(**(facts | {"filename": "late.png", "sha256": "f" * 64})))
+            library.arrive(uow, copy_of(variants[0], filename="late.png", sha256="f" * 64))
 
     with ThreadPoolExecutor(1) as pool:
         with unit_of_work() as uow:
