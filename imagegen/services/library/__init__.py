@@ -3,7 +3,7 @@
 from imagegen.services.library.arrival import StoredFiles, add_generated, arrive, filename_for, find_duplicate
 from imagegen.services.library.changing import change, star, star_all
 from imagegen.services.library.listing import GRID_COLUMNS, MOST_COUNTED, count_images, ids_of, list_images
-from imagegen.services.library.near import Pair, list_near_duplicates, near_duplicates
+from imagegen.services.library.near import near_duplicates
 from imagegen.services.library.paging import PAGE, Page, decode_cursor, encode_cursor
 from imagegen.services.library.palette import COLOURS
 from imagegen.services.library.reading import (
@@ -38,7 +38,6 @@ __all__ = [
     "Neighbours",
     "Origin",
     "Page",
-    "Pair",
     "StoredFiles",
     "Wish",
     "add_generated",
@@ -56,7 +55,6 @@ __all__ = [
     "get_image",
     "ids_of",
     "list_images",
-    "list_near_duplicates",
     "near_duplicates",
     "neighbours",
     "origin_of",

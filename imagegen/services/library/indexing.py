@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Insert, Select, Table, bindparam, event, insert, select, text
+from sqlalchemy import Connection, Insert, Select, Table, and_, bindparam, event, insert, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, UOWTransaction
 
@@ -41,6 +41,7 @@ _WIDEN = (
 
 
 _images, _users, _index, _eras = table_of(Image), table_of(User), table_of(ImageIndex), table_of(ImageEra)
+_earlier = _images.alias()
 _tags, _image_tags = table_of(Tag), table_of(ImageTag)
 _collections, _collection_images = table_of(Collection), table_of(CollectionImage)
 
@@ -72,7 +73,6 @@ _FACTS = [
     "created_at",
     "deleted_at",
     "stack_size",
-    "near_id",
 ]
 
 
@@ -100,9 +100,13 @@ def catch_up(connection: Connection) -> int:
 
 def entries(connection: Connection, image_ids: Sequence[int]) -> list[dict[str, Any]]:
     """Return what the index should hold of these pictures, the newest first."""
+    alike = and_(_earlier.c.id == _images.c.near_id, _earlier.c.deleted_at.is_(None))
     rows = connection.execute(
-        select(*(_images.c[name] for name in _FACTS), _users.c.public_id.label("person"))
+        select(
+            *(_images.c[name] for name in _FACTS), _users.c.public_id.label("person"), _earlier.c.id.label("near_id")
+        )
         .join(_users, _users.c.id == _images.c.user_id)
+        .outerjoin(_earlier, alike)
         .where(_images.c.id.in_(image_ids))
         .order_by(_images.c.id.desc())
     ).all()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -12,23 +11,13 @@ from sqlalchemy import Select, bindparam, select, update
 from imagegen.extensions import db
 from imagegen.models import Image, UnitOfWork, built_once
 from imagegen.services.library import finding, indexing
-from imagegen.services.library.listing import GRID_COLUMNS, list_images
-from imagegen.services.library.paging import Page
-from imagegen.services.library.wishes import Wish
+from imagegen.services.library.listing import GRID_COLUMNS
 
 NEAR = 6
 """Bits that two hashes may differ in: the same picture scaled, recompressed or a little brighter stays below."""
 
 MOST = 40
 _MOST_LOOKED_AT = 2_000
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A picture and the earlier one that it looks like (rows with `GRID_COLUMNS`)."""
-
-    image: Any
-    earlier: Any
 
 
 def near_duplicates(image: Image, *, limit: int = MOST, columns: Sequence[Any] = GRID_COLUMNS) -> Sequence[Any]:
@@ -39,15 +28,6 @@ def near_duplicates(image: Image, *, limit: int = MOST, columns: Sequence[Any] =
     rows = db.session.execute(_candidates(dialect, tuple(columns)), _looked_for(image, image.phash, dialect)).all()
     distances = [(distance(image.phash, row.phash), -row.id, row) for row in rows]
     return [row for bits, _, row in sorted(distances, key=lambda found: found[:2]) if bits <= NEAR][:limit]
-
-
-def list_near_duplicates(*, cursor: str | None = None, limit: int = MOST) -> Page:
-    """Return a page of `Pair`s: pictures of the whole library that look like an earlier one, newest first."""
-    page = list_images(Wish(near=True), cursor=cursor, limit=limit, columns=(*GRID_COLUMNS, Image.near_id))
-    ids = [row.near_id for row in page.items]
-    found = db.session.execute(select(*GRID_COLUMNS).where(Image.id.in_(ids), Image.deleted_at.is_(None))).all()
-    earlier = {row.id: row for row in found}
-    return Page([Pair(row, earlier[row.near_id]) for row in page.items if row.near_id in earlier], page.next_cursor)
 
 
 def note(uow: UnitOfWork, image: Image) -> None:

@@ -55,23 +55,29 @@ def forget(uow: UnitOfWork, images: Mapping[int, str]) -> None:
     """Delete pictures, by their ids and public ids, and what is known of them elsewhere."""
     for public_id in images.values():
         usage.release(uow, kind=usage.VERSION, reference=public_id)
-    near = uow.scalars(select(Image.id).where(Image.near_id.in_(images))).all()
+    alike = _alike(uow, images)
     made_for = select(Image.shot_id).where(Image.id.in_(images))
     for statement in (
         update(Shot).where(Shot.id.in_(made_for)).values(picture_deleted_at=now()),
         delete(Image).where(Image.id.in_(images)),
     ):
         uow.execute(statement, execution_options={"synchronize_session": False})
-    indexing.reindex(uow, (image_id for image_id in near if image_id not in images))
+    indexing.reindex(uow, alike)
 
 
 def _move(uow: UnitOfWork, images: dict[int, str], *, deleted_at: datetime | None) -> list[tuple[int, str]]:
     """Move those that nobody else has moved or deleted meanwhile; return them by id and public id."""
     jobs = stacks.held_jobs(uow, images)
-    indexing.hold(uow, images)
+    alike = _alike(uow, images)
+    indexing.hold(uow, {*images, *alike})
     there = Image.deleted_at.is_not(None) if deleted_at is None else Image.deleted_at.is_(None)
     moving = update(Image).where(Image.id.in_(images), there).values(deleted_at=deleted_at, stack_size=1)
     moved = set(uow.scalars(moving.returning(Image.id), execution_options={"synchronize_session": False}))
     stacks.restack(uow, jobs)
-    indexing.reindex(uow, moved)
+    indexing.reindex(uow, {*moved, *alike})
     return [(image_id, public_id) for image_id, public_id in images.items() if image_id in moved]
+
+
+def _alike(uow: UnitOfWork, images: Mapping[int, str]) -> set[int]:
+    """Return the ids of other pictures that are known to look like one of these."""
+    return set(uow.scalars(select(Image.id).where(Image.near_id.in_(images)))) - images.keys()
