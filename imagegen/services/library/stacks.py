@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 
 from sqlalchemy import case, func, select, update
 
 from imagegen.models import Image, Job, UnitOfWork
-from imagegen.services.library import indexing
 
 
 def join(uow: UnitOfWork, image: Image) -> None:
@@ -25,25 +25,25 @@ def join(uow: UnitOfWork, image: Image) -> None:
     )
 
 
-def restack(uow: UnitOfWork, job_ids: Iterable[int | None]) -> None:
-    """Let the first picture of each job that is not in the trash stand for the others."""
-    jobs = sorted({job_id for job_id in job_ids if job_id is not None})
-    if not jobs:
-        return
-    uow.flush()
+def restack(uow: UnitOfWork, jobs: AbstractSet[int]) -> Sequence[int]:
+    """Let the first picture of each job that is not in the trash stand for the others; return those that it changed.
+
+    Whoever calls it holds all pictures of these jobs (`pictures_of`), and indexes them.
+    """
     alive = (
-        select(Image.job_id, func.min(Image.id).label("head"), func.count().label("size"))
+        select(func.min(Image.id).label("head"), func.count().label("size"))
         .where(Image.job_id.in_(jobs), Image.deleted_at.is_(None))
         .group_by(Image.job_id)
     )
-    for job_id, head, size in uow.execute(alive).all():
-        wanted = case((Image.id == head, size), else_=0)
-        stale = update(Image).where(Image.job_id == job_id, Image.deleted_at.is_(None), Image.stack_size != wanted)
-        changed = uow.scalars(
-            stale.values(stack_size=wanted, updated_at=Image.updated_at).returning(Image.id),
-            execution_options={"synchronize_session": False},
-        ).all()
-        indexing.reindex(uow, changed)
+    sizes = {row.head: row.size for row in uow.execute(alive)}
+    if not sizes:
+        return ()
+    wanted = case(sizes, value=Image.id, else_=0)
+    stale = update(Image).where(Image.job_id.in_(jobs), Image.deleted_at.is_(None), Image.stack_size != wanted)
+    return uow.scalars(
+        stale.values(stack_size=wanted, updated_at=Image.updated_at).returning(Image.id),
+        execution_options={"synchronize_session": False},
+    ).all()
 
 
 def held_jobs(uow: UnitOfWork, image_ids: Iterable[int]) -> set[int]:
@@ -55,3 +55,8 @@ def held_jobs(uow: UnitOfWork, image_ids: Iterable[int]) -> set[int]:
     of_images = select(Image.job_id).where(Image.id.in_(list(image_ids)), Image.job_id.is_not(None))
     jobs = select(Job.id).where(Job.id.in_(of_images)).order_by(Job.id).with_for_update(key_share=True)
     return set(uow.scalars(jobs))
+
+
+def pictures_of(uow: UnitOfWork, jobs: AbstractSet[int]) -> Sequence[int]:
+    """Return the ids of the pictures of these jobs."""
+    return uow.scalars(select(Image.id).where(Image.job_id.in_(jobs))).all() if jobs else ()

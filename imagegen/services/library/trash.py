@@ -53,7 +53,7 @@ def delete_for_ever(uow: UnitOfWork, *, public_ids: Iterable[str]) -> list[str]:
 
 def forget(uow: UnitOfWork, images: Mapping[int, str]) -> None:
     """Delete pictures, by their ids and public ids, and what is known of them elsewhere."""
-    for public_id in images.values():
+    for public_id in usage.users_among(uow, kind=usage.VERSION, references=images.values()):
         usage.release(uow, kind=usage.VERSION, reference=public_id)
     alike = _alike(uow, images)
     made_for = select(Image.shot_id).where(Image.id.in_(images))
@@ -69,12 +69,11 @@ def _move(uow: UnitOfWork, images: dict[int, str], *, deleted_at: datetime | Non
     """Move those that nobody else has moved or deleted meanwhile; return them by id and public id."""
     jobs = stacks.held_jobs(uow, images)
     alike = _alike(uow, images)
-    indexing.hold(uow, {*images, *alike})
+    indexing.hold(uow, {*images, *alike, *stacks.pictures_of(uow, jobs)})
     there = Image.deleted_at.is_not(None) if deleted_at is None else Image.deleted_at.is_(None)
     moving = update(Image).where(Image.id.in_(images), there).values(deleted_at=deleted_at, stack_size=1)
     moved = set(uow.scalars(moving.returning(Image.id), execution_options={"synchronize_session": False}))
-    stacks.restack(uow, jobs)
-    indexing.reindex(uow, {*moved, *alike})
+    indexing.reindex(uow, {*moved, *alike, *stacks.restack(uow, jobs)})
     return [(image_id, public_id) for image_id, public_id in images.items() if image_id in moved]
 
 

@@ -100,6 +100,12 @@ def release(uow: UnitOfWork, *, kind: str, reference: str) -> None:
     use(uow, kind=kind, reference=reference, image_ids=())
 
 
+def users_among(uow: UnitOfWork, *, kind: str, references: Iterable[str]) -> Sequence[str]:
+    """Return which of these things of a kind use any picture."""
+    using = select(ImageUse.reference).where(ImageUse.kind == kind, ImageUse.reference.in_(list(references)))
+    return uow.scalars(using.distinct().order_by(ImageUse.reference)).all()
+
+
 def where_used(image_ids: Iterable[int], *, warning: bool = False) -> dict[int, list[Use]]:
     """Return the uses of each picture that is used, the first `MOST_TOLD` of them.
 

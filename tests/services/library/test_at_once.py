@@ -115,6 +115,30 @@ def test_who_waits_for_a_picture_holds_none_that_came_after_it(
         waits.result()
 
 
+@pytest.mark.databases("postgresql")
+def test_who_throws_variants_of_the_same_jobs_away_never_waits_for_who_waits_for_them(ann: Member, add: Add) -> None:
+    """All that a stack may change is held before anything is: a deadlock would be tried again, but takes a second."""
+    jobs = [submit(ann, n=4).id for _ in range(6)]
+    ids = [add(job_id=job_id, kind="ai_generated").public_id for job_id in jobs for _ in range(4)]
+
+    def change(number: int) -> None:
+        for round_ in range(8):
+            some = ids[(number + round_) % 4 :: 4]
+            library.put_into_trash(public_ids=some)
+            library.restore_all(public_ids=some)
+
+    before = deadlocks()
+    together(ann, change)
+    assert deadlocks() == before
+
+
+def deadlocks() -> int:
+    with db.engine.connect() as connection:
+        connection.execute(text("SELECT pg_stat_force_next_flush()"))
+        counted = text("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+        return connection.scalar(counted) or 0
+
+
 def wait_until_somebody_waits() -> None:
     waiting = text(
         "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"

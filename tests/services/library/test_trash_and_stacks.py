@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
+from sqlalchemy import event
 
 from imagegen.core.errors import Conflict, NotFound
 from imagegen.extensions import db
@@ -41,6 +42,33 @@ def test_what_goes_into_the_trash_comes_back_as_it_was(add: Add) -> None:
     assert library.restore_all(public_ids=ids) == ids[1:3]
     assert found() == ["3.png", "2.png", "1.png", "0.png"]
     assert found(filter="favourites") == ["1.png"]
+
+
+def test_however_many_pictures_go_it_takes_the_same_statements(ann: Member, add: Add) -> None:
+    asked: list[str] = []
+
+    def taken(verb: Callable[..., list[str]], ids: list[str]) -> int:
+        asked.clear()
+        assert len(verb(public_ids=ids)) == len(ids)
+        return len(asked)
+
+    def made(count: int) -> list[str]:
+        """Return one picture of two of as many jobs."""
+        jobs = [submit(ann, n=2).id for _ in range(count)]
+        return [add(job_id=job_id, kind="ai_generated").public_id for job_id in jobs for _ in range(2)][::2]
+
+    few, many = made(2), made(12)
+    verbs = (library.put_into_trash, library.restore_all, library.put_into_trash, library.delete_for_ever)
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        asked.append(statement)
+
+    event.listen(db.engine, "before_cursor_execute", note)
+    try:
+        for verb in verbs:
+            assert taken(verb, few) == taken(verb, many)
+    finally:
+        event.remove(db.engine, "before_cursor_execute", note)
 
 
 def test_only_what_lies_in_the_trash_is_deleted_for_ever(add: Add) -> None:
