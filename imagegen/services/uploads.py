@@ -68,7 +68,7 @@ def take(
     picture to be taken, StorageError, TooMany. Nothing is left of what is refused.
     """
     _count(user_id)
-    shown = _shown_again(_sha256(path))
+    shown = _shown_again(_sha256(path), smallest)
     if shown is not None:
         return shown
     with runtime.storage.workspace() as folder:
@@ -158,14 +158,17 @@ def _alone_with(uow: UnitOfWork, sha256: str) -> None:
         uow.scalar(select(func.pg_advisory_xact_lock(number)))
 
 
-def _shown_again(sha256: str) -> Upload | None:
+def _shown_again(sha256: str, smallest: int = 1) -> Upload | None:
     """Return the picture that has these bytes already, out of the trash if it lies there; None if there is none.
 
-    There is none either if somebody deletes it for ever at this very moment.
+    There is none either if it is too small for what it is brought for, or if somebody deletes it for ever at this
+    very moment.
     """
     earlier = library.find_duplicate(sha256, trashed=True)
-    if earlier is None or earlier.deleted_at is None:
-        return Upload(earlier, earlier=True) if earlier is not None else None
+    if earlier is None or min(earlier.width, earlier.height) < smallest:
+        return None
+    if earlier.deleted_at is None:
+        return Upload(earlier, earlier=True)
     public_id = earlier.public_id
     library.restore_all(public_ids=[public_id])
     try:

@@ -147,6 +147,25 @@ def test_a_logo_may_be_small(take: Take) -> None:
     assert take(small, smallest=Smallest.LOGO).image.width == 64
 
 
+@pytest.mark.parametrize("trashed", [False, True])
+def test_a_logo_is_no_way_round_the_size_of_a_picture(take: Take, ann: Person, trashed: bool) -> None:
+    logo = take(picture(side=64), smallest=Smallest.LOGO).image
+    with organisation_scope(ann.organisation.id):
+        with runtime.storage.open(logo.file_key) as file:
+            stored = file.read()
+        if trashed:
+            library.put_into_trash(public_ids=[logo.public_id])
+
+    with pytest.raises(TooSmall, match="400"):
+        take(stored)
+
+    db.session.rollback()
+    with organisation_scope(ann.organisation.id):
+        assert (library.get_image(logo.public_id, trashed=True).deleted_at is not None) == trashed
+    again = take(stored, smallest=Smallest.LOGO)
+    assert again.earlier and again.image.public_id == logo.public_id
+
+
 def test_of_what_the_storage_refuses_no_row_is_left(take: Take, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> None:
         raise StorageFull("There is no space left.")
