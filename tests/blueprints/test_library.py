@@ -301,3 +301,15 @@ def test_files_lie_in_folders_of_their_organisation_and_person(app: Flask, ann: 
     prefix = keys.user_prefix(ann.organisation.public_id, ann.user.public_id)
     found = list(runtime.storage.iter_keys())
     assert len(found) == 2 and all(key.startswith(prefix) for key in found)
+
+
+def test_the_chooser_does_not_warn_of_an_earlier_picture_that_is_in_the_trash(ann: Person, made: Made) -> None:
+    with organisation_scope(ann.organisation.id), unit_of_work() as uow:
+        first, second = uow.scalars(select(Image).order_by(Image.id))
+        second.near_id = first.id
+        earlier = first.public_id
+
+    for verb, warned in (("star", 1), ("trash", 0), ("restore", 1)):
+        assert ann.post(f"/library/bulk/{verb}", partial=True, ids=earlier).status_code == 200
+        chooser = Page(ann.client.get("/library/picker/pictures", headers=PARTIAL).text)
+        assert len(chooser.all("span", class_="tile__near")) == warned

@@ -13,14 +13,13 @@ from flask_babel import format_decimal, gettext, ngettext
 
 from imagegen.blueprints.library import contexts, forms, sieve
 from imagegen.blueprints.library.blueprint import blueprint
-from imagegen.models import Image
 from imagegen.services import library
 from imagegen.services.library import Wish, usage
 from imagegen.web import access
 from imagegen.web import contexts as shared
 from imagegen.web.contexts import Context
 
-_COLUMNS = (*library.GRID_COLUMNS, Image.near_id)
+_COLUMNS = (*library.GRID_COLUMNS, library.LOOKS_LIKE_EARLIER)
 
 
 @blueprint.get("/picker")
@@ -65,9 +64,7 @@ def _pictures(wish: Wish, cursor: str | None, *, alone: bool = False) -> Context
     nothing = not listed.items and (alone or cursor is None)
     more = forms.address_of(wish, cursor=listed.next_cursor, alone="1" if nothing else None)
     return {
-        "images": [
-            contexts.tile(row, wish) | {"usage": _usage(row), "near": bool(row.near_id)} for row in listed.items
-        ],
+        "images": [contexts.tile(row, wish) | {"usage": _usage(row), "near": row.near} for row in listed.items],
         "next_url": url_for("library.picker_pictures", **more) if listed.next_cursor else None,
         "empty": nothing and not listed.next_cursor,
     }

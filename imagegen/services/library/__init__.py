@@ -3,7 +3,7 @@
 from imagegen.services.library.arrival import StoredFiles, add_generated, arrive, filename_for, find_duplicate
 from imagegen.services.library.changing import change, star, star_all
 from imagegen.services.library.listing import GRID_COLUMNS, MOST_COUNTED, count_images, ids_of, list_images
-from imagegen.services.library.near import near_duplicates
+from imagegen.services.library.near import LOOKS_LIKE_EARLIER, near_duplicates
 from imagegen.services.library.paging import PAGE, Page, decode_cursor, encode_cursor
 from imagegen.services.library.palette import COLOURS
 from imagegen.services.library.reading import (
@@ -30,6 +30,7 @@ __all__ = [
     "COLOURS",
     "FILTERS",
     "GRID_COLUMNS",
+    "LOOKS_LIKE_EARLIER",
     "MOST_AT_ONCE",
     "MOST_COUNTED",
     "PAGE",

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Select, bindparam, select, update
+from sqlalchemy import Select, bindparam, exists, select, update
 
 from imagegen.extensions import db
 from imagegen.models import Image, UnitOfWork, built_once
+from imagegen.models.bare import table_of
 from imagegen.services.library import finding, indexing
 from imagegen.services.library.listing import GRID_COLUMNS
 
@@ -18,6 +19,12 @@ NEAR = 6
 
 MOST = 40
 _MOST_LOOKED_AT = 2_000
+
+_earlier = table_of(Image).alias("earlier")
+LOOKS_LIKE_EARLIER = (
+    exists().where(_earlier.c.id == Image.near_id, _earlier.c.deleted_at.is_(None)).correlate(Image).label("near")
+)
+"""A column, `near`: whether a picture looks like an earlier one that is not in the trash."""
 
 
 def near_duplicates(image: Image, *, limit: int = MOST, columns: Sequence[Any] = GRID_COLUMNS) -> Sequence[Any]:
