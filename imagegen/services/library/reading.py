@@ -6,13 +6,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, false, literal_column, select
 
 from imagegen.core.errors import NotFound
 from imagegen.core.ids import is_id
 from imagegen.core.text import N_, one_line
 from imagegen.extensions import db
-from imagegen.models import Image, Job, Shot, User, built_once
+from imagegen.models import Image, ImageIndex, Job, Shot, User, built_once
+from imagegen.models.columns import BigId
+from imagegen.models.image_index import POSITION
 from imagegen.services.library.listing import GRID_COLUMNS
 
 
@@ -77,10 +79,17 @@ class Neighbours:
 
 def neighbours(image: Image) -> Neighbours:
     """Return the pictures just newer and just older than `image`."""
-    alive = select(Image.public_id).where(Image.deleted_at.is_(None)).limit(1)
+    # Not by `images`: beside what was cleared away, all that lies in the trash would be read.
+    position = literal_column(POSITION[db.engine.dialect.name], BigId)
+    ours = ImageIndex.organisation_id == image.organisation_id
+    alive = select(ImageIndex.image_id).where(ours, ImageIndex.trashed == false()).limit(1)
+    newer = alive.where(position > image.id).order_by(position)
+    older = alive.where(position < image.id).order_by(position.desc())
     return Neighbours(
-        newer=db.session.scalar(alive.where(Image.id > image.id).order_by(Image.id)),
-        older=db.session.scalar(alive.where(Image.id < image.id).order_by(Image.id.desc())),
+        *(
+            db.session.scalar(select(Image.public_id).where(Image.id == one.scalar_subquery()))
+            for one in (newer, older)
+        )
     )
 
 
