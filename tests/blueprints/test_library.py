@@ -16,7 +16,7 @@ from sqlalchemy import select, update
 from imagegen.extensions import db, runtime
 from imagegen.models import Image, Organisation, organisation_scope, unit_of_work
 from imagegen.services import library
-from imagegen.services.library import marks, shapes, windows
+from imagegen.services.library import marks, shapes, usage, windows
 from imagegen.storage import keys
 from tests.conftest import MakePerson, Person
 from tests.web.browsers import Page
@@ -313,3 +313,20 @@ def test_the_chooser_does_not_warn_of_an_earlier_picture_that_is_in_the_trash(an
         assert ann.post(f"/library/bulk/{verb}", partial=True, ids=earlier).status_code == 200
         chooser = Page(ann.client.get("/library/picker/pictures", headers=PARTIAL).text)
         assert len(chooser.all("span", class_="tile__near")) == warned
+
+
+def test_what_still_uses_a_picture_is_counted_as_far_as_it_is_known(
+    ann: Person, made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(usage, "_kinds", dict(usage._kinds))
+    usage.register("poster")(lambda names: {name: usage.Found(name, "library.detail", {}) for name in names})
+    with organisation_scope(ann.organisation.id), unit_of_work() as uow:
+        used = uow.scalars(select(Image).order_by(Image.id)).first()
+        for n in range(12):
+            usage.use(uow, kind="poster", reference=f"poster {n:02}", image_ids=[used.id])
+
+    for known, more in ((20, "7 more"), (12, "7 more"), (11, "more than 6 more")):
+        monkeypatch.setattr(usage, "MOST_TOLD", known)
+        said = ann.post("/library/bulk/trash", partial=True, ids=used.public_id).text
+        assert f"poster 03, poster 04 and {more}." in said
+        ann.post("/library/bulk/restore", partial=True, ids=used.public_id)

@@ -125,11 +125,13 @@ def number(count: int, *, more: bool) -> str:
     return gettext("more than %(n)s", n=format_decimal(count)) if more else str(format_decimal(count))
 
 
-def users_of(public_ids: Sequence[str]) -> list[str]:
-    """Return the names of what uses any of these pictures and would miss it, each once."""
+def users_of(public_ids: Sequence[str]) -> tuple[list[str], bool]:
+    """Return the names of what uses any of these pictures and would miss it, and whether there may be more."""
     ids = db.session.scalars(select(Image.id).where(Image.public_id.in_(public_ids), Image.usage_count > 0)).all()
-    uses = usage.where_used(ids, warning=True) if ids else {}
-    return list(dict.fromkeys(use.found.label for each in uses.values() for use in each if use.found is not None))
+    told = usage.where_used(ids, warning=True, most=usage.MOST_TOLD + 1) if ids else {}
+    uses = [use for each in told.values() for use in each]
+    names = dict.fromkeys(use.found.label for use in uses if use.found is not None)
+    return list(names), len(uses) > usage.MOST_TOLD
 
 
 def detail(row: Image) -> Context:

@@ -214,10 +214,12 @@ def _done(verb: str, changed: list[str], given: Given, exactly: Groups, missed: 
 
 def _in_use(public_ids: list[str]) -> str:
     """Return the names of what uses these pictures, a few of many."""
-    names = contexts.users_of(public_ids)
+    names, endless = contexts.users_of(public_ids)
     more = len(names) - MOST_NAMED
     found = ", ".join(names[:MOST_NAMED])
-    return gettext("%(names)s and %(n)s more", names=found, n=_n(more)) if more > 0 else found
+    if more <= 0:
+        return found
+    return gettext("%(names)s and %(n)s more", names=found, n=contexts.number(more - endless, more=endless))
 
 
 MOST_NAMED = 5

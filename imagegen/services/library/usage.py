@@ -106,8 +106,8 @@ def users_among(uow: UnitOfWork, *, kind: str, references: Iterable[str]) -> Seq
     return uow.scalars(using.distinct().order_by(ImageUse.reference)).all()
 
 
-def where_used(image_ids: Iterable[int], *, warning: bool = False) -> dict[int, list[Use]]:
-    """Return the uses of each picture that is used, the first `MOST_TOLD` of them.
+def where_used(image_ids: Iterable[int], *, warning: bool = False, most: int | None = None) -> dict[int, list[Use]]:
+    """Return the uses of each picture that is used, the first `most` of all (else `MOST_TOLD`).
 
     With `warning`, only those that deleting it would hurt.
     """
@@ -115,7 +115,7 @@ def where_used(image_ids: Iterable[int], *, warning: bool = False) -> dict[int, 
     query = select(ImageUse.image_id, ImageUse.kind, ImageUse.reference).where(
         ImageUse.image_id.in_(list(image_ids)), ImageUse.kind.in_(kinds)
     )
-    rows = db.session.execute(query.order_by(ImageUse.created_at, ImageUse.reference).limit(MOST_TOLD)).all()
+    rows = db.session.execute(query.order_by(ImageUse.created_at, ImageUse.reference).limit(most or MOST_TOLD)).all()
     references: dict[str, list[str]] = defaultdict(list)
     for row in rows:
         references[row.kind].append(row.reference)
