@@ -4,6 +4,7 @@ import { enhance } from "./composer.js";
 import * as refresh from "./refresh.js";
 import * as since from "./since.js";
 import * as toast from "./toast.js"; // not fetched when needed: it has to say that nothing can be fetched
+import * as words from "./words.js";
 
 const LIGHTBOX = "a[data-picture]";
 
@@ -11,6 +12,7 @@ connect();
 enhance();
 refresh.run();
 since.run();
+words.keep();
 
 // A row of tabs may be wider than the window.
 for (const tab of document.querySelectorAll(".filters [aria-current]")) tab.scrollIntoView({ block: "nearest", inline: "nearest" });
