@@ -57,7 +57,9 @@ dialog.addEventListener("close", () => {
 });
 document.addEventListener("library:changed", ({ detail }) => {
   if (!dialog.open) return;
-  if (LEAVE.has(detail.verb) && detail.ids.includes(links[at].dataset.picture)) goPast(detail.ids);
+  const within = detail.ids.includes(links[at].dataset.picture);
+  if (LEAVE.has(detail.verb) && within) goPast(detail.ids);
+  else if (detail.verb === "write" && within) say();
   else part("count").textContent = counted();
 });
 swipes(part("stage"));
@@ -142,14 +144,12 @@ function show(index) {
   const quick = thumbnail(links[at]);
   large.width = dataset.width;
   large.height = dataset.height;
-  large.alt = quick.alt || dataset.prompt || dataset.name;
   large.src = quick.currentSrc || quick.src;
   const full = new Image();
   full.onload = () => links[at]?.dataset === dataset && (large.src = full.src);
   full.src = dataset.large;
   part("count").textContent = counted();
-  const words = new Set([dataset.prompt || large.alt, dataset.caption]);
-  part("prompt").textContent = [...words].filter(Boolean).join(" · ");
+  say();
   act("copy").hidden = !dataset.prompt;
   act("download").href = dataset.download;
   const again = act("again"); // who may not create has none
@@ -169,6 +169,15 @@ function show(index) {
   // The page below comes along: so it brings what is next, and shows this one once the dialog is closed.
   (links[at].closest(".thumb") ?? links[at]).scrollIntoView({ block: "nearest" });
   if (!facts().hidden) loadFacts();
+}
+
+/* What it is called, which may be written anew among its facts. */
+function say() {
+  const { dataset, ariaLabel } = links[at];
+  const name = thumbnail(links[at]).alt || dataset.prompt || dataset.name;
+  part("large").alt = name;
+  part("prompt").textContent = [...new Set([dataset.prompt || name, dataset.caption])].filter(Boolean).join(" · ");
+  part("filmstrip").children[at].ariaLabel = ariaLabel;
 }
 
 function zoom(on) {

@@ -1,16 +1,20 @@
 /*
  * What people write about a picture is sent when a field is left (templates/library/_words.html). What did not arrive
  * stays in its field, which says so, and is sent again: when a field is left, when the line is back, when the studio
- * answers anything. The form may be gone by then, and come back as the studio knows it.
+ * answers anything. The form may be gone by then, and come back as the studio knows it. What did arrive is said by the
+ * picture's tile too.
  */
 const WORDS = "form.words";
 const TRY_LATER_FROM = 429;
 
 const unsaved = new Map(); // address of the form → { name of a field: what was written in it }
+const told = new Map(); // id of a picture → what its tile says by now
 let owed = false; // something may arrive at another try
 
-/** Keep what does not arrive. */
+/** Keep what does not arrive, and bring up to date what pictures are called. */
 export function keep() {
+  document.addEventListener("htmx:after:request", ({ detail: { ctx } }) => tell(ctx)); // before anybody hears "library:changed"
+  document.addEventListener("library:revived", ({ target }) => retell(target.dataset.id));
   document.addEventListener("htmx:finally:request", ({ detail: { ctx } }) => answered(ctx));
   document.addEventListener("change", ({ target }) => mark(target.closest?.(WORDS), undefined)); // is sent just now
   document.addEventListener("focusout", ({ target }) => navigator.onLine && target.closest?.(`${WORDS}[data-unsaved]`)?.requestSubmit());
@@ -32,6 +36,33 @@ function answered({ request, response, sourceElement }) {
   }
   for (const shown of document.querySelectorAll(WORDS)) mark(shown, unsaved.get(addressOf(shown)));
   if (ok && owed) sendAgain();
+}
+
+function tell({ request, response, text, sourceElement }) {
+  if (request.method !== "POST" || !request.action.endsWith("/words") || !response.raw.ok) return;
+  const form = new DOMParser().parseFromString(text, "text/html").querySelector(`${WORDS}[data-tile]`);
+  if (!form) return;
+  const id = form.id.replace("words-", "");
+  told.set(id, JSON.parse(form.dataset.tile));
+  retell(id);
+  // Each form sends all of its fields: one below the large view must not send what they were.
+  for (const other of document.querySelectorAll(`${WORDS}[hx-post="${request.action}"]`)) {
+    if (other === sourceElement) continue;
+    other.replaceWith(form);
+    htmx.process(form);
+  }
+}
+
+function retell(id) {
+  const tile = document.getElementById(`tile-${id}`);
+  const words = told.get(id);
+  const opener = tile?.querySelector(".tile__open"); // a tile that rests has none
+  if (!opener || !words) return;
+  tile.querySelector("img[srcset]").alt = words.alt;
+  opener.ariaLabel = words.open;
+  opener.dataset.caption = words.caption;
+  const tick = tile.querySelector("[name=ids]");
+  if (tick) tick.ariaLabel = words.select;
 }
 
 function written(form) {

@@ -39,10 +39,14 @@ def drawer(page: Page, image_id: str) -> Locator:
     return page.locator("#drawer")
 
 
+def field(facts: Locator, name: str) -> Locator:
+    return facts.locator(f".words [name={name}]")
+
+
 def write(facts: Locator, name: str, text: str) -> None:
     """Write into a field and leave it."""
-    facts.get_by_label(name).fill(text)
-    facts.get_by_label(name).press("Tab")
+    field(facts, name).fill(text)
+    field(facts, name).press("Tab")
 
 
 def title_of(studio: Studio, api: requests.Session, image_id: str) -> str:
@@ -54,9 +58,9 @@ def test_what_was_written_without_a_line_says_so_and_is_sent_once_the_line_is_ba
 ) -> None:
     facts = drawer(library, pair[0])
     library.context.set_offline(True)
-    write(facts, "Title", "Dusk")
+    write(facts, "title", "Dusk")
     expect(facts.get_by_role("status")).to_have_text(NOT_SAVED)
-    write(facts, "Tags", "evening")
+    write(facts, "tags", "evening")
     expect(facts.locator("[data-unsaved].input")).to_have_count(2)
     library.context.set_offline(False)
     expect(facts.get_by_role("status")).to_have_text("Saved")
@@ -69,12 +73,12 @@ def test_what_was_written_is_sent_again_though_its_form_is_gone(
 ) -> None:
     facts = drawer(library, pair[0])
     library.context.set_offline(True)
-    write(facts, "Title", "Dawn")
+    write(facts, "title", "Dawn")
     expect(facts.get_by_role("status")).to_have_text(NOT_SAVED)
     library.locator("[data-close-drawer]").click()
     library.context.set_offline(False)
     eventually(lambda: title_of(studio, api, pair[0]) == "Dawn")
-    expect(drawer(library, pair[0]).get_by_label("Title")).to_have_value("Dawn")
+    expect(field(drawer(library, pair[0]), "title")).to_have_value("Dawn")
 
 
 def test_what_the_studio_did_not_take_is_there_again_with_its_picture(
@@ -85,15 +89,38 @@ def test_what_the_studio_did_not_take_is_there_again_with_its_picture(
 
     library.route("**/words", busy)
     facts = drawer(library, pair[0])
-    write(facts, "Alt text", "A hill")
+    write(facts, "alt_text", "A hill")
     expect(facts.get_by_role("status")).to_have_text(NOT_SAVED)
     drawer(library, pair[1])
-    expect(facts.get_by_label("Alt text")).to_have_value("")
+    expect(field(facts, "alt_text")).to_have_value("")
     drawer(library, pair[0])
     expect(facts.get_by_role("status")).to_have_text(NOT_SAVED)
-    expect(facts.get_by_label("Alt text")).to_have_value("A hill")
+    expect(field(facts, "alt_text")).to_have_value("A hill")
     library.unroute("**/words", busy)
-    facts.get_by_label("Title").focus()
+    field(facts, "title").focus()
     library.keyboard.press("Tab")
     expect(facts.get_by_role("status")).to_have_text("Saved")
-    expect(facts.get_by_label("Alt text")).to_have_value("A hill")
+    expect(field(facts, "alt_text")).to_have_value("A hill")
+
+
+def test_what_a_picture_is_called_now_is_said_by_its_tile_and_by_the_large_view(
+    library: Page, pair: list[str], studio: Studio
+) -> None:
+    facts = drawer(library, pair[1])
+    write(facts, "title", "Quiet hill")
+    tile = library.locator(f"#tile-{pair[1]}")
+    expect(tile.get_by_role("img", name="Quiet hill", exact=True)).to_be_attached()
+    expect(tile.get_by_role("link", name="Open: Quiet hill")).to_be_attached()
+    expect(tile.get_by_role("checkbox", name="Select: Quiet hill")).to_be_attached()
+    facts.get_by_role("link", name="Open large").click()
+    heading = library.locator("#lightbox header [data-prompt]")
+    expect(heading).to_have_text("Quiet hill")
+
+    library.keyboard.press("i")
+    large = library.locator("#lightbox-facts")
+    write(large, "alt_text", "A hill at dawn")
+    expect(heading).to_have_text("A hill at dawn · Quiet hill")
+    expect(field(facts, "alt_text")).to_have_value("A hill at dawn")  # else the drawer would send the old one
+    write(large, "alt_text", "")
+    expect(heading).to_have_text("Quiet hill")
+    expect(library.locator("#lightbox img[data-large]")).to_have_attribute("alt", "Quiet hill")

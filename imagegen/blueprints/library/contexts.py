@@ -104,6 +104,18 @@ def tile_words() -> Context:
     }
 
 
+def words_of_tile(row: Any) -> Context:
+    """Return what one tile says, for a page that has it already: as `tile` and `tile_words` do together."""
+    shown, say = image(row), tile_words()
+    words = shown["alt"] or shown["prompt"]
+    return {
+        "alt": shown["alt"],
+        "caption": shown["caption"],
+        "open": say["open"].replace(say["mark"], words),
+        "select": say["select"].replace(say["mark"], words),
+    }
+
+
 def tile(row: Any, wish: Wish) -> Context:
     """Return one picture for a grid."""
     stacked = row.stack_size if wish.stacked else 1

@@ -70,7 +70,8 @@ def write(image_id: str) -> ResponseReturnValue:
         return make_response(render_template("library/_words.html", words=words), error.status)
     if not wants_partial():
         return redirect(url_for("library.detail", image_id=image_id), 303)
-    words = contexts.words_of(library.get_image(image_id)) | {"saved": gettext("Saved")}
+    image = library.get_image(image_id)
+    words = contexts.words_of(image) | {"saved": gettext("Saved"), "tile": contexts.words_of_tile(image)}
     return trigger(
         make_response(render_template("library/_words.html", words=words)),
         **{"library:changed": {"verb": "write", "ids": [image_id]}},
