@@ -139,6 +139,31 @@ def test_an_empty_library_says_what_comes_here_and_an_empty_filter_how_to_leave_
 
 
 @pytest.mark.parametrize(
+    ("query", "sentence"),
+    [
+        ("colour=none", "There is no such colour. The address says “none”."),
+        ("filter=ai", "There is no such filter. The address says “ai”."),
+        ("sort=%3Cb%3E", "There is no such order. The address says “<b>”."),
+        ("orientation=round", "There is no such shape. The address says “round”."),
+        ("since=2026-02-30", "The first day is none of the calendar. The address says “2026-02-30”."),
+        ("until=x&sort=y", "There is no such order. The address says “y”."),
+        ("cursor=zz", "This page of the library is not to be found any more."),
+    ],
+)
+@pytest.mark.parametrize("headers", [{}, PARTIAL])
+def test_an_address_that_asks_for_what_there_is_not_says_so_and_leads_to_the_rest(
+    ann: Person, made: Made, query: str, sentence: str, headers: dict[str, str]
+) -> None:
+    answer = ann.client.get(f"/library?{query}&q=dunes", headers=headers)
+    page = Page(answer.text)
+    assert answer.status_code == 422 and sentence in " ".join(page.text.split())
+    assert "ai_generated" not in page.one("div", class_="empty").text and not pictures(page)
+    ways = [link["href"] for link in page.all("a", class_="button") if "href" in link.attributes]
+    assert "/library?q=dunes" in ways and "/library" in ways
+    assert page.one("form", id="wish")
+
+
+@pytest.mark.parametrize(
     "day", ["", "x", "2026-13-45", "2026-13", "0000-00-00", "9" * 400, "20261120", "2026-W47", "2026-11-20T00:00"]
 )
 def test_a_day_that_is_none_does_no_harm(ann: Person, made: Made, day: str) -> None:

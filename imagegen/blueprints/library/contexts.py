@@ -9,6 +9,7 @@ from flask_babel import format_decimal, gettext, ngettext, pgettext
 from sqlalchemy import select
 
 from imagegen.blueprints.library import dates, forms
+from imagegen.core.text import N_, one_line
 from imagegen.extensions import db
 from imagegen.models import Image
 from imagegen.services import library
@@ -19,6 +20,7 @@ from imagegen.services.rights import Right
 from imagegen.web import contexts, downloads, readers, words
 from imagegen.web.addresses import address
 from imagegen.web.contexts import Context
+from imagegen.web.language import said
 
 NARROWEST, WIDEST = 2, 8
 """How wide a tile is, in quarters of its height: what is flatter or taller than that is shown cut."""
@@ -82,6 +84,27 @@ def _why_empty(wish: Wish) -> str:
     if narrowed != {"collection"}:
         return "search"
     return "collection" if collections.exists(wish.collection) else "gone"
+
+
+_SENSELESS: dict[str, str] = {
+    "filter": N_("There is no such filter."),
+    "sort": N_("There is no such order."),
+    "colour": N_("There is no such colour."),
+    "orientation": N_("There is no such shape."),
+    "since": N_("The first day is none of the calendar."),
+    "until": N_("The last day is none of the calendar."),
+    "cursor": N_("This page of the library is not to be found any more."),
+}
+
+
+def senseless(found: Mapping[str, str]) -> Context:
+    """Return what `grid` says instead of pictures where an address asks, by name, for what there is not."""
+    sentences = [" ".join(filter(None, (said(_SENSELESS[name]), _quoted(value)))) for name, value in found.items()]
+    return {"empty": "senseless", "senseless": " ".join(sentences), "live": False}
+
+
+def _quoted(value: str) -> str:
+    return gettext("The address says “%(value)s”.", value=one_line(value, 60)) if value else ""
 
 
 def tiles(rows: Iterable[Any]) -> list[Context]:

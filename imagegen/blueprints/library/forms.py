@@ -26,6 +26,19 @@ def wish(given: Mapping[str, Any]) -> Wish:
     return Wish.from_mapping(given)
 
 
+def sensible(given: Mapping[str, Any]) -> tuple[Wish, dict[str, str]]:
+    """Return what an address asks for, as far as that can be wished; and by its name what cannot."""
+    left = dict(given.items())
+    senseless: dict[str, str] = {}
+    while True:
+        try:
+            return wish(left), senseless
+        except StudioError as error:
+            if error.field is None or error.field not in left:
+                raise
+            senseless[error.field] = left.pop(error.field)
+
+
 def address_of(wanted: Wish, **but: Any) -> dict[str, Any]:
     """Return `wanted` as arguments of an address, with what `but` says instead; what is None falls away."""
     found = {name: "1" if value is True else value for name, value in wanted.to_mapping().items()} | but

@@ -10,6 +10,7 @@ from flask_babel import gettext
 
 from imagegen.blueprints.library import contexts, dates, forms, sieve
 from imagegen.blueprints.library.blueprint import blueprint
+from imagegen.core.errors import StudioError
 from imagegen.services import library
 from imagegen.services.library import Wish
 from imagegen.web import access
@@ -21,17 +22,30 @@ from imagegen.web.htmx import wants_partial
 @access.viewing
 def index() -> ResponseReturnValue:
     """Show the pictures that somebody wants to see; as a partial, them and the filters that led to them."""
-    wish = forms.wish(request.args)
-    listed = library.list_images(wish, cursor=request.args.get("cursor"))
+    wish, senseless = forms.sensible(request.args)
+    listed = _listed(wish, senseless)
     response = render(
         "library/page.html",
         "library/_found.html",
-        grid=contexts.grid(listed, wish, after=""),
+        status=422 if senseless else 200,
+        grid=contexts.grid(listed, wish, after="") | (contexts.senseless(senseless) if senseless else {}),
         sieve=sieve.context(wish, whole="whole" in request.args),
         search={"q": wish.q, "label": gettext("Search your pictures")},
         oob=wants_partial(),
     )
     return _with_address(response, wish) if wants_partial() else response
+
+
+def _listed(wish: Wish, senseless: dict[str, str]) -> library.Page:
+    """Return the pictures, none where anything is senseless; so may the page be that is asked for, which is added."""
+    cursor = request.args.get("cursor")
+    try:
+        return library.Page([], None) if senseless else library.list_images(wish, cursor=cursor)
+    except StudioError as error:
+        if error.field != "cursor":
+            raise
+    senseless["cursor"] = ""  # nothing that a person has ever read
+    return library.Page([], None)
 
 
 def _with_address(response: Response, wish: Wish) -> Response:
