@@ -163,6 +163,13 @@ def test_an_address_that_asks_for_what_there_is_not_says_so_and_leads_to_the_res
     assert page.one("form", id="wish")
 
 
+def test_a_first_day_after_the_last_is_said_to_be_so(ann: Person, made: Made) -> None:
+    said = "The first day lies after the last"
+    assert said in ann.client.get("/library?since=2026-11-20&until=2026-11-19").text
+    answer = ann.client.get("/library?since=2020-11-20&until=2020-11-20").text
+    assert "Nothing found" in answer and said not in answer
+
+
 @pytest.mark.parametrize(
     "day", ["", "x", "2026-13-45", "2026-13", "0000-00-00", "9" * 400, "20261120", "2026-W47", "2026-11-20T00:00"]
 )

@@ -79,6 +79,8 @@ def _why_empty(wish: Wish) -> str:
     narrowed = _narrowed(wish)
     if not narrowed:
         return "library"
+    if wish.since and wish.until and wish.since > wish.until:
+        return "days"
     if wish.trashed and narrowed == {"filter"}:
         return "trash"
     if narrowed != {"collection"}:
