@@ -193,16 +193,21 @@ function mark() {
 function show() {
   mark();
   const bar = form();
-  const pattern = all ? bar.dataset.all : bar.dataset.one;
-  const count = all ? (bar.dataset.matching ?? "") : chosen.size.toLocaleString(document.documentElement.lang);
-  const less = all && excepted.size ? ` (−${excepted.size})` : "";
   bar.toggleAttribute("data-open", any());
   document.body.toggleAttribute("data-selecting", any());
   document.querySelector("[data-library]").toggleAttribute("data-selecting", any());
   bar.toggleAttribute("data-everything", all);
   if (!any()) leave();
-  bar.querySelector("[data-count]").textContent = any() ? pattern.replace("#", count).replace("  ", " ") + less : "";
+  bar.querySelector("[data-count]").textContent = any() ? counted(bar.dataset) : "";
   if (!all) delete bar.dataset.matching;
+}
+
+/* How many are selected, in words; from "more than 10,000" nothing can be taken away. */
+function counted({ one, all: every, matching = "" }) {
+  const words = (number) => one.replace("#", number.toLocaleString(document.documentElement.lang));
+  if (!all) return words(chosen.size);
+  if (excepted.size && /^[\d\s.,]+$/.test(matching)) return words(matching.replace(/\D/g, "") - excepted.size);
+  return every.replace("#", matching).replace("  ", " ") + (excepted.size ? ` (−${excepted.size})` : "");
 }
 
 /* Something that may have held the focus is not to be seen any more. */

@@ -123,6 +123,8 @@ def test_all_that_matched_one_search_is_not_all_that_matches_the_next(library: P
     openers(library).first.focus()
     press(library, "Control+a")
     expect(library.locator(".bulk__count")).to_have_text(f"All {len(names)} selected")
+    press(library, "x")
+    expect(library.locator(".bulk__count")).to_have_text(f"{len(names) - 1} selected")
     library.locator("#q").fill("png")
     expect(library).to_have_url(re.compile(r"q=png\b"))
     expect(library.locator(".bulk")).to_be_hidden()
@@ -160,6 +162,16 @@ def test_the_number_of_all_that_match_is_that_of_the_last_search(library: Page, 
         late[0].continue_()
     library.evaluate("() => new Promise((done) => setTimeout(done, 100))")  # the page has read it by then
     expect(library.locator(".bulk__count")).to_have_text("All 1 selected")
+
+
+def test_what_is_left_out_of_all_is_taken_off_their_number_where_that_is_known(library: Page) -> None:
+    library.route("**/library/count*", lambda route: route.fulfill(body="2,977"))
+    openers(library).first.focus()
+    press(library, "Control+a", "x")
+    expect(library.locator(".bulk__count")).to_have_text("2,976 selected")
+    library.route("**/library/count*", lambda route: route.fulfill(body="more than 10,000"))
+    press(library, "Control+a", "x")
+    expect(library.locator(".bulk__count")).to_have_text("All more than 10,000 selected (−1)")
 
 
 def test_a_range_whose_beginning_is_gone_begins_anew(
