@@ -13,6 +13,7 @@ from flask import Flask
 from PIL import Image as Pixels
 from sqlalchemy import select, update
 
+from imagegen.blueprints.library import contexts
 from imagegen.extensions import db, runtime
 from imagegen.models import Image, Organisation, organisation_scope, unit_of_work
 from imagegen.services import library
@@ -362,3 +363,17 @@ def test_what_still_uses_a_picture_is_counted_as_far_as_it_is_known(
         said = ann.post("/library/bulk/trash", partial=True, ids=used.public_id).text
         assert f"poster 03, poster 04 and {more}." in said
         ann.post("/library/bulk/restore", partial=True, ids=used.public_id)
+
+
+def test_the_page_of_a_picture_shows_few_of_those_made_with_it(ann: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contexts, "MOST_SIBLINGS", 3)
+    images = make_job(ann, states=("succeeded",) * 5).images
+
+    page = Page(ann.client.get(f"/library/{images[4]}").text)
+    strip = [
+        link["href"]
+        for link in page.all("a")
+        if any(each.attributes.get("class") == "filmstrip" for each in link.parents)
+    ]
+    assert strip == [f"/library/{image}" for image in images[2:]]
+    assert len(pictures(Page(ann.client.get(f"/library/{images[4]}/stack").text))) == 5

@@ -25,6 +25,9 @@ from imagegen.web.language import said
 NARROWEST, WIDEST = 2, 8
 """How wide a tile is, in quarters of its height: what is flatter or taller than that is shown cut."""
 
+MOST_SIBLINGS = 60
+"""Of the pictures that were made together, beside one; all of them stand in their stack."""
+
 
 def grid(page: Page, wish: Wish, *, after: str, alone: bool = True) -> Context:
     """Return a page of pictures, in groups by date where the order is by time.
@@ -189,7 +192,7 @@ def detail(row: Image) -> Context:
             for each in collections.collections_of(row.id)
         ],
         "versions": [image(each) for each in library.versions(row)],
-        "siblings": [image(each) for each in library.siblings(row)],
+        "siblings": [image(each) for each in library.siblings(row, most=MOST_SIBLINGS)],
         "recalls": _recalls(row) if row.prompt else [],
         "downloads": None if trashed else _downloads(row),
         "link": address("library.detail", image_id=row.public_id, _external=True),

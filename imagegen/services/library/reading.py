@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, false, literal_column, select
+from sqlalchemy import bindparam, false, func, literal_column, select
 
 from imagegen.core.errors import NotFound
 from imagegen.core.ids import is_id
@@ -38,11 +38,13 @@ def files_of(public_ids: Iterable[str]) -> Sequence[Any]:
     return db.session.execute(files.where(Image.deleted_at.is_(None)).order_by(Image.id)).all()
 
 
-def siblings(image: Image) -> Sequence[Any]:
-    """Return the pictures of the same job, in the order of their slots."""
+def siblings(image: Image, *, most: int | None = None) -> Sequence[Any]:
+    """Return the pictures of the same job, in the order of their slots; if `most`, those that came beside `image`."""
     if image.job_id is None:
         return []
-    made_together = select(*GRID_COLUMNS).where(Image.job_id == image.job_id, Image.deleted_at.is_(None))
+    alive = select(Image.id).where(Image.job_id == image.job_id, Image.deleted_at.is_(None))
+    beside = alive.order_by(func.abs(Image.id - image.id)).limit(most)
+    made_together = select(*GRID_COLUMNS).where(Image.id.in_(beside))
     in_order = made_together.join(Shot, Shot.id == Image.shot_id, isouter=True).order_by(Shot.slot, Image.id)
     return db.session.execute(in_order).all()
 

@@ -9,7 +9,7 @@ from sqlalchemy import event
 from imagegen.extensions import db
 from imagegen.models import Image, system_scope
 from imagegen.services import library
-from tests.models.rows import Member, add_member
+from tests.models.rows import Member, add_member, submit
 from tests.services.library.conftest import Add, add_picture
 
 
@@ -65,3 +65,17 @@ def test_beside_a_picture_is_nothing_of_the_trash_and_of_others(ann: Member, add
     assert beside(newer) == (None, middle.public_id) and beside(older) == (middle.public_id, None)
     with system_scope():
         assert beside(newer) == (None, middle.public_id)
+
+
+def test_of_many_pictures_of_a_job_those_beside_one_are_told(ann: Member, add: Add) -> None:
+    job = submit(ann, n=7)
+    made = [add(job_id=job.id) for _ in range(7)]
+    add()
+    library.trash(public_id=made[2].public_id)
+
+    def beside(image: Image, most: int | None = None) -> list[int]:
+        return [made.index(each) for row in library.siblings(image, most=most) for each in made if each.id == row.id]
+
+    assert beside(made[0]) == [0, 1, 3, 4, 5, 6]
+    assert beside(made[5], 3) == [4, 5, 6] and beside(made[0], 3) == [0, 1, 3]
+    assert beside(made[6], 1) == [6]
