@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import zlib
 from contextlib import suppress
 
 import pytest
@@ -264,3 +265,57 @@ def test_baring_changed_bytes_never_breaks(name: str, at: int, change: bytes) ->
     data[at : at + len(change)] = change
     with suppress(Malformed):
         assert len(bared(name, bytes(data))) < len(data) + 100
+
+
+def hidden(name: str) -> dict[str, bytes]:
+    """Return files of one format in which words lie where its readers look for none, by where."""
+    return {"png": _hidden_in_png, "gif": _hidden_in_gif, "webp": _hidden_in_webp}[name]()
+
+
+def _hidden_in_png() -> dict[str, bytes]:
+    good = {"sBIT": 3, "gAMA": 4, "pHYs": 9, "cHRM": 32, "sRGB": 1, "tRNS": 6, "cICP": 4, "mDCV": 24, "cLLI": 8}
+    long = {kind: [SECRET + bytes(length)] for kind, length in good.items()} | {"PLTE": [SECRET + bytes(32)]}
+    twice = {f"{kind} twice": [bytes(length), (SECRET * 4)[:length]] for kind, length in good.items() if length > 9}
+    found = {
+        where: specimens.png_with(*(specimens.chunk(where[:4].encode(), body) for body in bodies))
+        for where, bodies in {**long, **twice}.items()
+    }
+    packed = zlib.compress(bytes(132))
+    profiles = [b"x\0\0" + zlib.compress(bytes(132)) + SECRET, b"x\0\0" + packed]
+    found["iCCP twice"] = specimens.png_with(*(specimens.chunk(b"iCCP", body) for body in profiles))
+    found["behind the profile"] = specimens.png_with(specimens.chunk(b"iCCP", profiles[0]))
+    found["behind the pixels"] = specimens.png_with(specimens.chunk(b"cHRM", (SECRET * 4)[:32]), behind_pixels=True)
+    end = specimens.chunk(b"IEND", b"")
+    found["in the end"] = SAMPLES["png"].removesuffix(end) + specimens.chunk(b"IEND", SECRET)
+    return found
+
+
+def _hidden_in_gif() -> dict[str, bytes]:
+    data = SAMPLES["gif-animated"]
+    at = data.index(b"\x21\xf9\x04") + 7
+    more = bytes((len(SECRET),)) + SECRET
+    return {"sub-blocks": data[:at] + more + data[at:], "another length": data[: at - 5] + more + data[at - 5 :]}
+
+
+def _hidden_in_webp() -> dict[str, bytes]:
+    def alpha(data: bytes, before: bytes) -> bytes:
+        at = data.index(before)
+        data = data[:at] + b"ALPH" + struct.pack("<I", len(SECRET)) + SECRET + data[at:]
+        return data[:4] + struct.pack("<I", len(data) - 8) + data[8:]
+
+    return {
+        "second": alpha(SAMPLES["webp-alpha"], b"VP8 "),
+        "lossless": alpha(webp.with_xmp(SAMPLES["webp-lossless"], b"<x/>"), b"VP8L"),
+    }
+
+
+HIDDEN = [(name, where) for name in ("png", "gif", "webp") for where in hidden(name)]
+
+
+@pytest.mark.parametrize(("name", "where"), HIDDEN)
+def test_a_bare_file_hides_nothing_in_pieces_that_are_too_long_or_too_many(name: str, where: str) -> None:
+    told = hidden(name)[where]
+    assert SECRET in told
+    data = bared(name, told)
+    assert SECRET not in data
+    assert len(pixels(data)) == 1 and bared(name, data) == data

@@ -11,7 +11,8 @@ _XMP_HEAD = b"\x21\xff\x0bXMP DataXMP"
 _MAGIC_TRAILER = b"\x01" + bytes(range(255, -1, -1)) + b"\x00"
 """Leads a reader that takes the packet for sub-blocks to their end, wherever it lands (XMP part 3, 1.1.2)."""
 _EXTENSION, _IMAGE, _TRAILER = 0x21, 0x2C, 0x3B
-_GRAPHIC_CONTROL = b"\x21\xf9"
+_GRAPHIC_CONTROL, _CONTROL_LENGTH = b"\x21\xf9\x04", 7
+"""Its head, and its bytes up to the end of its only sub-block (GIF89a, 23)."""
 
 
 class Block(NamedTuple):
@@ -100,8 +101,8 @@ def bare(data: bytes, *, orientation: int, profile: bool) -> bytes:
     for block in _blocks(data):
         if not parts:
             parts.append(data[: block.start])
-        if data.startswith(_GRAPHIC_CONTROL, block.start):
-            control = data[block.start : block.end]
+        if data.startswith(_GRAPHIC_CONTROL, block.start) and block.end - block.start > _CONTROL_LENGTH:
+            control = data[block.start : block.start + _CONTROL_LENGTH] + b"\0"
         if block.kind == _IMAGE:
             return b"".join((*parts, control, data[block.start : block.end], b"\x3b"))
     raise Malformed("no pixels")

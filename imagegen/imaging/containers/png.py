@@ -15,8 +15,12 @@ MAX_INFLATED_TEXT = 8 << 20
 """All compressed text and profiles of one file together may grow to this many bytes."""
 _XMP_HEAD = b"XML:com.adobe.xmp\0\0\0\0\0"
 _KEYWORD_LIMIT = 80
-_NEEDED = frozenset(b"IHDR PLTE IDAT IEND tRNS gAMA cHRM sRGB sBIT cICP mDCV cLLI pHYs".split())
-"""Pixels and what their numbers mean; frames of an animation are not among it, so that the first one stays."""
+_HEADER_LENGTH, _COLOUR_AT, _INDEXED = 13, 9, 3
+_LENGTHS = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"cICP": 4, b"mDCV": 24, b"cLLI": 8, b"pHYs": 9}
+"""What the numbers of pixels mean, and in how many bytes it is said; each once, and before them (5.6, 11.3)."""
+_SIGNIFICANT = {0: 1, 2: 3, _INDEXED: 3, 4: 2, 6: 4}
+_TRANSPARENT = {0: 2, 2: 6}
+"""Bytes of sBIT and tRNS, by the type of colour; where it has a palette, tRNS may be as long as that is."""
 
 
 class Chunk(NamedTuple):
@@ -122,22 +126,57 @@ def read_exif(data: bytes) -> bytes | None:
 
 
 def bare(data: bytes, *, orientation: int, profile: bool) -> bytes:
-    """Return `data` with the chunks that pixels need; a turned picture gets an eXIf chunk right behind IHDR."""
-    parts = [SIGNATURE]
-    for chunk in _chunks(data, checked=True):
-        if chunk.kind == b"iCCP" and profile:
+    """Return `data` with the chunks that pixels need; a turned picture gets an eXIf chunk right behind IHDR.
+
+    Frames of an animation are not among them, so that the first one stays.
+    """
+    header, *chunks = _chunks(data, checked=True)
+    if header.kind != b"IHDR" or _length(header) != _HEADER_LENGTH:
+        raise Malformed("no header")
+    colour = data[header.start + 8 + _COLOUR_AT]
+    parts = [SIGNATURE, data[header.start : header.end]]
+    if orientation != exif.UPRIGHT:
+        parts.append(_chunk(b"eXIf", exif.only_orientation(orientation)))
+    kinds = [chunk.kind for chunk in chunks]
+    before = chunks[: kinds.index(b"IDAT")]
+    # Of several profiles the last is the one that was looked at.
+    last_profile = max((chunk.start for chunk in before if chunk.kind == b"iCCP"), default=None)
+    told: set[bytes] = set()
+    for chunk in before:
+        if chunk.start == last_profile and profile:
             parts.append(_chunk(b"iCCP", _unnamed(data[chunk.start + 8 : chunk.end - 4])))
-        elif chunk.kind in _NEEDED:
+        elif chunk.kind not in told and _is_told_well(chunk, colour):
             parts.append(data[chunk.start : chunk.end])
-        if chunk.kind == b"IHDR" and orientation != exif.UPRIGHT:
-            parts.append(_chunk(b"eXIf", exif.only_orientation(orientation)))
-    return b"".join(parts)
+            told.add(chunk.kind)
+    parts += (data[chunk.start : chunk.end] for chunk in chunks if chunk.kind == b"IDAT")
+    return b"".join((*parts, _chunk(b"IEND", b"")))
+
+
+def _length(chunk: Chunk) -> int:
+    return chunk.end - chunk.start - 12
+
+
+def _is_told_well(chunk: Chunk, colour: int) -> bool:
+    """Tell whether a chunk says what pixels of a type of colour mean, and is as long as that takes."""
+    length = _length(chunk)
+    if chunk.kind == b"PLTE":
+        return colour == _INDEXED and length <= 768 and length % 3 == 0
+    if chunk.kind == b"tRNS":
+        return length <= 256 if colour == _INDEXED else length == _TRANSPARENT.get(colour)
+    if chunk.kind == b"sBIT":
+        return length == _SIGNIFICANT.get(colour)
+    return length == _LENGTHS.get(chunk.kind)
 
 
 def _unnamed(profile: bytes) -> bytes:
-    """Return the body of an iCCP chunk without what somebody called the profile."""
+    """Return the body of an iCCP chunk without what somebody called the profile, or wrote behind it."""
     _name, end, rest = profile.partition(b"\0")
-    return b"ICC" + end + rest
+    inflater = zlib.decompressobj()
+    try:
+        inflater.decompress(rest[1:], MAX_INFLATED_TEXT)
+    except zlib.error:
+        raise Malformed("no profile") from None
+    return b"ICC" + end + rest[: len(rest) - len(inflater.unused_data)]
 
 
 def _chunk(kind: bytes, body: bytes) -> bytes:

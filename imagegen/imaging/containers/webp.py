@@ -11,7 +11,7 @@ from imagegen.imaging.containers.base import Malformed, Structure, counted
 
 _PROFILE, _ALPHA, _EXIF, _XMP_FLAG, _ANIMATION = 0x20, 0x10, 0x08, 0x04, 0x02
 _PICTURES = (b"VP8 ", b"VP8L", b"ANMF")
-_PIXELS = (b"ALPH", b"VP8 ", b"VP8L")
+_PIXELS = (b"VP8 ", b"VP8L")
 _FRAME_HEADER = 16
 
 
@@ -124,7 +124,7 @@ def bare(data: bytes, *, orientation: int, profile: bool) -> bytes:
     kinds = [chunk.kind for chunk in found]
     if b"ANMF" in kinds:
         frame = found[kinds.index(b"ANMF")].body
-        pixels = [chunk for chunk in found if chunk.kind == b"ANIM"][:1]
+        pixels = [Chunk(b"ANIM", chunk.body[:6]) for chunk in found if chunk.kind == b"ANIM"][:1]
         pixels.append(Chunk(b"ANMF", frame[:_FRAME_HEADER] + _written(_pixels(_in_frame(frame)))))
     else:
         pixels = _pixels(found)
@@ -142,11 +142,11 @@ def _in_frame(frame: bytes) -> list[Chunk]:
 
 
 def _pixels(chunks: list[Chunk]) -> list[Chunk]:
-    """Return the (first) picture's chunks; Malformed if there is none."""
-    pixels = []
+    """Return the (first) picture's chunk, and its one transparency if it is lossy; Malformed if there is none."""
+    alpha: list[Chunk] = []
     for chunk in chunks:
-        if chunk.kind in _PIXELS:
-            pixels.append(chunk)
-            if chunk.kind != b"ALPH":
-                return pixels
+        if chunk.kind == b"ALPH":
+            alpha = alpha or [chunk]
+        elif chunk.kind in _PIXELS:
+            return [*(alpha if chunk.kind == b"VP8 " else ()), chunk]
     raise Malformed("no pixels")
