@@ -47,30 +47,12 @@ def fits(shape: Shape, row: str) -> str:
 
 
 def says(shape: Shape, row: str) -> str:
-    """Return that a row's text holds all that was typed, and that its day is wanted: what no inverted index knows.
-
-    And that no other stands for it, where that is asked together with words.
-    """
-    conditions = [_holds_words(shape, row)] if shape.words else []
+    """Return that a row's text holds all that was typed, and that its day is wanted: what no inverted index knows."""
+    conditions = [f"{shape.holds}({row}.words, :word{number}) > 0" for number in range(shape.words)]
     if shape.days:
         day = f"substr({row}.marks, {marks.DAY_AT[0]}, {marks.DAY_AT[1]})"
         conditions.append(f"{day} BETWEEN {shape.given('since')} AND {shape.given('until')}")
-    if shape.stacked:
-        conditions.append(_shown(shape, row))
     return " AND ".join(conditions) or "true"
-
-
-def _holds_words(shape: Shape, row: str) -> str:
-    return " AND ".join(f"{shape.holds}({row}.words, :word{number}) > 0" for number in range(shape.words))
-
-
-def _shown(shape: Shape, row: str) -> str:
-    """Return that a row stands for its job, or that the one which does lacks the words by which it was found."""
-    # Counted: PostgreSQL would answer NOT EXISTS from a list of all pictures in all stacks.
-    return f"""({shape.holds}({row}.marks, ' {marks.HEAD} ') > 0 OR 0 = (
-        SELECT count(*) FROM images v JOIN images h ON h.job_id = v.job_id JOIN image_index i ON i.image_id = h.id
-        WHERE v.id = {row}.image_id AND h.stack_size > 0 AND h.deleted_at IS NULL AND {_holds_words(shape, "i")}
-    ))"""
 
 
 def eras(shape: Shape) -> tuple[str, str]:

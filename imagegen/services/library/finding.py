@@ -142,7 +142,6 @@ class Search:
             days=wish.days is not None,
             kind=keyed and self.kind is not None,
             after=keyed and "after" in self._position,
-            stacked=wish.stacked and bool(wish.typed),
         )
 
     @cached_property

@@ -22,9 +22,6 @@ ERA = 1_024
 DAY_AT = (len(" day:") + 1, len("2026-11-21"))
 """Where the day stands in `ImageIndex.marks`: its first character, counted from 1, and how many it has."""
 
-HEAD = "head"
-"""The mark of a picture that stands for the others of its job, or has no others."""
-
 BANDS = 4
 _BAND_BITS = 16
 _SPACE = re.compile(r"\s+")
@@ -66,7 +63,7 @@ def facets(row: Any, *, person: str, tags: Iterable[str], collections: Iterable[
     for is_so, word in (
         (row.favourite, "favourite"),
         (row.usage_count == 0, "unused"),
-        (row.stack_size > 0, HEAD),
+        (row.stack_size > 0, "head"),
         (row.near_id is not None, "near"),
     ):
         if is_so:

@@ -39,8 +39,7 @@ class Shape:
     """A search without its values: how many rows are asked for, in which order, how many marks and words it has.
 
     `most` is how many rows are asked for at most; `days`, `kind` and `after` tell whether it has days, a kind of
-    picture by which its order has an index, and a cursor; `stacked` that one picture stands for those of its job that
-    are found by the same words.
+    picture by which its order has an index, and a cursor.
 
     The parameters of its statements: `organisation_id`, `trashed`, `query` (for the inverted index), `place` (the
     list's own mark in it), `mark0` and so on, `word0` and so on, `since`, `until`, `kind`, and the
@@ -56,7 +55,6 @@ class Shape:
     days: bool = False
     kind: bool = False
     after: bool = False
-    stacked: bool = False
 
     @property
     def narrowed(self) -> bool:

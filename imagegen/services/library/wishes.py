@@ -45,8 +45,7 @@ _FACETS = {
 _OF_WHOLE_JOBS = frozenset({"q", "person", "style"})
 """Wishes that all pictures of a job meet, or none, so that one can stand for them.
 
-Not so a provider and a model: where one fails, another stands in. Words are the prompt's as a rule; what
-has others of its own is shown by them (`conditions.says`).
+Not so a provider and a model: where one fails, another stands in. Words are the prompt's as a rule.
 """
 
 _FIRST_DAY, _LAST_DAY = date(1990, 1, 1), date(2199, 12, 31)
@@ -137,8 +136,8 @@ class Wish:
         for name, facet in _FACETS.items():
             if getattr(self, name):
                 yield marks.mark(facet, getattr(self, name))
-        if self.stacked and not self.typed:
-            yield marks.HEAD
+        if self.stacked:
+            yield "head"
         if self.near:
             yield "near"
 

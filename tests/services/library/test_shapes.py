@@ -29,7 +29,6 @@ OF_ONE_SHAPE: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"sort": "name", "filter": "favourites"}, {"sort": "name", "orientation": "square"}),
     ({"since": date(2026, 1, 1)}, {"until": date(2026, 2, 2)}),
     ({"q": "two words", "style": "minimalist"}, {"q": "lighthouse dusk", "filter": "unused"}),
-    ({"q": "lighthouse", "stack": True}, {"q": "dusk", "stack": True}),
 ]
 
 

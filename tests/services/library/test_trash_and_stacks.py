@@ -11,7 +11,7 @@ from imagegen.core.errors import Conflict, NotFound
 from imagegen.extensions import db
 from imagegen.models import Image, organisation_scope, unit_of_work
 from imagegen.services import library
-from imagegen.services.library import Wish, reading, shapes, usage
+from imagegen.services.library import Wish, reading, usage
 from tests.models.rows import Member, add_member, submit
 from tests.services.library.conftest import Add, add_picture, found
 
@@ -105,23 +105,6 @@ def test_variants_stand_as_one_with_their_number(variants: list[Image]) -> None:
     assert stack_sizes() == [1, 3]
     assert len(found()) == 4
     assert found(stack=True, q="wav") == ["waves-0.png"]
-
-
-@pytest.mark.parametrize("sort", ["newest", "oldest", "most_used", "name"])
-def test_a_variant_with_words_of_its_own_is_found_by_them_and_only_by_them(
-    variants: list[Image], sort: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    library.change(public_id=variants[2].public_id, title="Surfers")
-    library.tag_all(public_ids=[variants[2].public_id], names=["beach"])
-    for walk in (4_000, 1):
-        monkeypatch.setattr(shapes, "WALK", dict.fromkeys(shapes.WALK, walk))
-        monkeypatch.setattr(shapes, "SORTED_WALK", walk)
-        assert found(stack=True, sort=sort, q="surfers") == ["waves-2.png"]
-        assert found(stack=True, sort=sort, q="beach", filter="ai_generated") == ["waves-2.png"]
-        assert found(stack=True, sort=sort, q="waves") == ["waves-0.png"]
-        assert found(stack=True, sort=sort, q="waves surfers") == ["waves-2.png"]
-        assert library.count_images(Wish(stack=True, q="surfers")) == 1
-        assert library.count_images(Wish(stack=True, q="waves")) == 1
 
 
 def test_where_the_first_variant_goes_the_next_stands_for_the_rest(variants: list[Image]) -> None:
