@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageOps
 
-from imagegen.imaging.containers import exif, jpeg, png, webp
+from imagegen.imaging.containers import boxes, exif, heif, jpeg, png, webp
 from imagegen.imaging.containers.base import Malformed
 from imagegen.imaging.formats import FORMATS, recognise
 from imagegen.imaging.provenance import DigitalSourceType, Provenance, packet
@@ -269,6 +269,8 @@ def test_baring_changed_bytes_never_breaks(name: str, at: int, change: bytes) ->
 
 def hidden(name: str) -> dict[str, bytes]:
     """Return files of one format in which words lie where its readers look for none, by where."""
+    if name in ("avif", "heic"):
+        return _hidden_in_heif(name)
     return {"png": _hidden_in_png, "gif": _hidden_in_gif, "webp": _hidden_in_webp}[name]()
 
 
@@ -309,7 +311,41 @@ def _hidden_in_webp() -> dict[str, bytes]:
     }
 
 
-HIDDEN = [(name, where) for name in ("png", "gif", "webp") for where in hidden(name)]
+def _with_property(data: bytes, kind: bytes, body: bytes, *, had: bool) -> bytes:
+    """Return a HEIF file with one property more, at the end of those that the first item has, or of none."""
+    meta, inner = boxes.meta_of(data)
+    iprp = boxes.find(inner, b"iprp")
+    ipco, ipma = boxes.boxes_in(data, iprp.body, iprp.end)
+    assert data[ipma.body : ipma.body + 4] == bytes(4)
+    told = bytearray(data[ipma.body : ipma.end])
+    if had:
+        told.insert(11 + told[10], 1 + sum(1 for _ in boxes.boxes_in(data, ipco.body, ipco.end)))
+        told[10] += 1
+    properties = boxes.box_of(b"ipco", data[ipco.body : ipco.end] + boxes.box_of(kind, body))
+    rewritten = boxes.box_of(b"iprp", properties + boxes.box_of(b"ipma", bytes(told)))
+    iloc = boxes.find(inner, b"iloc")
+    found = boxes.locations_of(data, iloc)
+    grown = len(rewritten + boxes.iloc(found)) - (iprp.end - iprp.start) - (iloc.end - iloc.start)
+    moved = boxes.iloc([heif._moved(location, meta.end, grown) for location in found])
+    parts = {box.kind: data[box.start : box.end] for box in inner} | {b"iprp": rewritten, b"iloc": moved}
+    whole = boxes.box_of(b"meta", data[meta.body : meta.body + 4] + b"".join(parts.values()))
+    return data[: meta.start] + whole + data[meta.end :]
+
+
+def _hidden_in_heif(name: str) -> dict[str, bytes]:
+    """Files with a property more, which the picture has or which nothing has."""
+    bodies = {"profile": b"prof" + SECRET, "numbers": b"nclx" + SECRET + bytes(9), "depths": SECRET}
+    kinds = {"profile": b"colr", "numbers": b"colr", "depths": b"pixi"}
+    return {
+        f"{what} {'more' if had else 'of nothing'}": _with_property(
+            bared(name, TALKATIVE[name]), kinds[what], body, had=had
+        )
+        for what, body in bodies.items()
+        for had in ([True, False] if what != "depths" else [False])
+    }
+
+
+HIDDEN = [(name, where) for name in ("png", "gif", "webp", "avif", "heic") for where in hidden(name)]
 
 
 @pytest.mark.parametrize(("name", "where"), HIDDEN)

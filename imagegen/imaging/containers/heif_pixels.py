@@ -42,6 +42,8 @@ _PROPERTIES = frozenset(
     b"ispe pixi colr hvcC av1C irot imir clap pasp auxC lsel a1op a1lx clli mdcv cclv amve".split()
 )
 """What a decoder needs to know of an item; others (descriptions, times) are blanked, for they are told by number."""
+_NCLX_LENGTH = 11
+"""Bytes of a `colr` box that has its colours in numbers (ISO/IEC 14496-12, 12.1.5)."""
 
 
 def bare(data: bytes, *, orientation: int, profile: bool) -> bytes:
@@ -81,7 +83,7 @@ def _bare_meta(
         data[pitm.start : pitm.end],
         iloc(locations),
         _bare_iinf(wanted, primary_of(data, pitm)),
-        _bare_iprp(data, find(list(boxes.values()), b"iprp"), wanted, profile),
+        _bare_iprp(data, find(list(boxes.values()), b"iprp"), wanted, primary_of(data, pitm), profile),
     ]
     references = [one for one in _references(data, boxes.get(b"iref")) if {one[1], *one[2]} <= wanted.keys()]
     if references:
@@ -164,35 +166,71 @@ def _bare_iinf(wanted: dict[int, bytes], primary: int) -> bytes:
     return box_of(b"iinf", struct.pack(">IH", 0, len(wanted)) + b"".join(entries))
 
 
-def _bare_iprp(data: bytes, iprp: Box, wanted: dict[int, bytes], profile: bool) -> bytes:
+def _bare_iprp(data: bytes, iprp: Box, wanted: dict[int, bytes], primary: int, profile: bool) -> bytes:
     """Return the properties, each under its old number, and which of `wanted` has which."""
-    parts = []
-    for box in boxes_in(data, iprp.body, iprp.end):
-        if box.kind == b"ipco":
-            kept = (_property(data, one, profile) for one in boxes_in(data, box.body, box.end))
-            parts.append(box_of(b"ipco", b"".join(kept)))
-        elif box.kind == b"ipma":
-            parts.append(_bare_ipma(data, box, wanted))
-    return box_of(b"iprp", b"".join(parts))
+    inner = list(boxes_in(data, iprp.body, iprp.end))
+    ipco = find(inner, b"ipco")
+    properties = list(boxes_in(data, ipco.body, ipco.end))
+    lists = [_Associations(data, box) for box in inner if box.kind == b"ipma"]
+    entries = [(item, numbers) for each in lists for item, numbers in each.entries if item in wanted]
+    used = _used(data, properties, sorted(entries, key=lambda entry: entry[0] != primary), profile)
+    kept = (
+        data[one.start : one.end] if number in used else box_of(b"free", b"")
+        for number, one in enumerate(properties, 1)
+    )
+    return box_of(b"iprp", b"".join((box_of(b"ipco", b"".join(kept)), *(each.box(wanted) for each in lists))))
 
 
-def _property(data: bytes, box: Box, profile: bool) -> bytes:
-    about_colours = box.kind == b"colr" and data[box.body : box.body + 4] != b"nclx"
-    if box.kind in _PROPERTIES and (profile or not about_colours):
-        return data[box.start : box.end]
-    return box_of(b"free", b"")
+def _used(data: bytes, properties: list[Box], entries: list[tuple[int, list[int]]], profile: bool) -> set[int]:
+    """Return the numbers of the properties that these items have, and that a decoder needs.
+
+    Of numbers about colours each item keeps the first, and all of them together one profile.
+    """
+    used = set[int]()
+    one_profile = None
+    for _, numbers in entries:
+        told = False
+        for number in numbers:
+            box = properties[number - 1] if 0 < number <= len(properties) else None
+            if box is None or box.kind not in _PROPERTIES:
+                continue
+            if box.kind == b"colr" and data[box.body : box.body + 4] == b"nclx":
+                if told or box.end - box.body != _NCLX_LENGTH:
+                    continue
+                told = True
+            elif box.kind == b"colr":
+                one_profile = one_profile or number
+                if not profile or number != one_profile:
+                    continue
+            used.add(number)
+    return used
 
 
-def _bare_ipma(data: bytes, ipma: Box, wanted: dict[int, bytes]) -> bytes:
-    """Return the `ipma` box without the items that are gone."""
-    reader = Reader(data, ipma.body, ipma.end)
-    flags = reader.number(4)
-    item_width, width = (4 if flags >> 24 else 2), (2 if flags & 1 else 1)
-    entries = []
-    for _ in range(few(reader.number(4))):
-        item, count = reader.number(item_width), reader.number(1)
-        numbers = [reader.number(width) for _ in range(count)]
-        if item in wanted:
-            told = b"".join(number.to_bytes(width, "big") for number in numbers)
-            entries.append(item.to_bytes(item_width, "big") + bytes((count,)) + told)
-    return box_of(b"ipma", struct.pack(">II", flags, len(entries)) + b"".join(entries))
+class _Associations:
+    """An `ipma` box: which item has which properties, by their numbers."""
+
+    def __init__(self, data: bytes, ipma: Box) -> None:
+        reader = Reader(data, ipma.body, ipma.end)
+        self._flags = reader.number(4)
+        self._item_width, self._width = (4 if self._flags >> 24 else 2), (2 if self._flags & 1 else 1)
+        self._told = []
+        for _ in range(few(reader.number(4))):
+            item, count = reader.number(self._item_width), reader.number(1)
+            self._told.append((item, [reader.number(self._width) for _ in range(count)]))
+
+    @property
+    def entries(self) -> list[tuple[int, list[int]]]:
+        """Each item with its numbers, the first bit of which says whether a reader must know that property."""
+        mask = 0x7FFF if self._width == 2 else 0x7F
+        return [(item, [number & mask for number in numbers]) for item, numbers in self._told]
+
+    def box(self, wanted: dict[int, bytes]) -> bytes:
+        """Return the box without the items that are gone."""
+        entries = [
+            item.to_bytes(self._item_width, "big")
+            + bytes((len(numbers),))
+            + b"".join(number.to_bytes(self._width, "big") for number in numbers)
+            for item, numbers in self._told
+            if item in wanted
+        ]
+        return box_of(b"ipma", struct.pack(">II", self._flags, len(entries)) + b"".join(entries))
