@@ -8,6 +8,7 @@ const AT_ONCE = 3;
 const AGAIN_FROM = 429;
 const SIGNED_OUT = 401;
 const SHEET_STAYS_MS = 2000;
+const DIRECTIONS = /[\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g; // as imagegen/services/uploads.py
 
 const waiting = [];
 const busy = new Set();
@@ -69,9 +70,10 @@ function accept(files) {
   const before = lines.childElementCount;
   for (const file of files) {
     const line = document.querySelector("template[data-line]").content.firstElementChild.cloneNode(true);
-    const entry = { file, line, onStored, request: null };
-    line.querySelector("[data-name]").textContent = file.name;
-    line.querySelector("[data-name]").title = file.name;
+    const name = file.name.replace(DIRECTIONS, ""); // "gnp.exe" may not look like "exe.png"
+    const entry = { file, name, line, onStored, request: null };
+    line.querySelector("[data-name]").textContent = name;
+    line.querySelector("[data-name]").title = name;
     line.querySelector("[data-cancel]").addEventListener("click", () => cancel(entry));
     line.querySelector("[data-again]").addEventListener("click", () => again(entry));
     lines.append(line);
@@ -122,6 +124,8 @@ function fall() {
 function next() {
   while (busy.size < AT_ONCE && waiting.length) send(waiting.shift());
   title();
+  // Nobody hears one sentence of each when many are turned down at once.
+  if (!busy.size && turnedDown > 1) document.querySelector("[data-tray-says]").textContent = tray().querySelector("[data-tray-title]").textContent;
 }
 
 function send(entry) {
@@ -202,13 +206,13 @@ function again(entry) {
   next();
 }
 
-function show({ line, file }, state, sentence = "") {
+function show({ line, name }, state, sentence = "") {
   line.dataset.state = state;
   const says = line.querySelector("[data-says]");
   says.textContent = sentence || (says.dataset[state] ?? "");
   const aloud = document.querySelector("[data-tray-says]");
   const words = { added: aloud.dataset.added, known: aloud.dataset.known, refused: aloud.dataset.refused, broken: aloud.dataset.refused }[state];
-  if (words) aloud.textContent = `${words.replace("#", file.name)} ${state === "refused" || state === "broken" ? says.textContent : ""}`.trim();
+  if (words) aloud.textContent = `${words.replace("#", () => name)} ${state === "refused" || state === "broken" ? says.textContent : ""}`.trim();
 }
 
 function title() {

@@ -371,3 +371,26 @@ def test_axe_finds_nothing_in_what_uploads_and_chooses(scheme: Scheme, windows: 
     found += findings(page)
     dialog.get_by_role("button", name="Generate").click()
     assert found + findings(page) == []
+
+
+def test_how_many_were_refused_is_said_once_all_have_ended(windows: Windows, library: Page, tmp_path: Path) -> None:
+    windows.expect("/library/upload: .* 4")
+    torn = [tmp_path / f"torn-{n}.png" for n in range(5)]
+    for path in torn:
+        path.write_bytes(b"no picture")
+    library.locator("#upload").set_input_files(torn)
+    expect(lines(library, "refused")).to_have_count(5)
+    expect(library.locator("[data-tray-says]")).to_have_text("0 of 5 uploaded, 5 not taken")
+
+
+def test_a_name_that_turns_the_reading_direction_is_shown_as_it_is_spelled(
+    windows: Windows, library: Page, tmp_path: Path
+) -> None:
+    windows.expect("/library/upload: .* 4")
+    turned = tmp_path / "Bild \u202egnp.exe"
+    turned.write_bytes(b"no picture")
+    library.locator("#upload").set_input_files([turned])
+    name = lines(library, "refused").locator("[data-name]")
+    expect(name).to_have_text(re.compile("^Bild gnp\\.exe$"))
+    expect(name).to_have_attribute("title", "Bild gnp.exe")
+    expect(library.locator("[data-tray-says]")).to_contain_text("Bild gnp.exe was not taken")
