@@ -217,9 +217,9 @@ def _in_use(public_ids: list[str]) -> str:
     names, endless = contexts.users_of(public_ids)
     more = len(names) - MOST_NAMED
     found = ", ".join(names[:MOST_NAMED])
-    if more <= 0:
-        return found
-    return gettext("%(names)s and %(n)s more", names=found, n=contexts.number(more - endless, more=endless))
+    if endless:
+        return gettext("%(names)s and others", names=found)
+    return gettext("%(names)s and %(n)s more", names=found, n=_n(more)) if more > 0 else found
 
 
 MOST_NAMED = 5
