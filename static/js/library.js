@@ -51,6 +51,14 @@ function closeDrawer() {
   shown?.focus({ preventScroll: true });
 }
 
+/* Another search: what the drawer shows may be none of it. */
+function stayInDrawer() {
+  const shown = drawer.querySelector("[data-facts]")?.dataset.facts;
+  const link = shown && document.querySelector(`#grid a[data-picture="${shown}"]`);
+  if (link) link.ariaCurrent = "true";
+  else drawer.replaceChildren();
+}
+
 /* What it shows is gone from the grid. */
 function leaveDrawer() {
   closeDrawer();
@@ -81,6 +89,7 @@ document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
   for (const quick of document.querySelectorAll("[data-mirrors]")) quick.value = mirrored(quick).value;
   if (taken) document.querySelector("[popovertarget=wish]").focus();
   taken = false;
+  stayInDrawer();
   if (scrollY > 0) scrollTo({ top: 0 });
 });
 

@@ -15,11 +15,19 @@ let owed = false; // something may arrive at another try
 export function keep() {
   document.addEventListener("htmx:after:request", ({ detail: { ctx } }) => tell(ctx)); // before anybody hears "library:changed"
   document.addEventListener("library:revived", ({ target }) => retell(target.dataset.id));
+  document.addEventListener("htmx:config:request", ({ detail: { ctx } }) => leaveOut(ctx));
   document.addEventListener("htmx:finally:request", ({ detail: { ctx } }) => answered(ctx));
   document.addEventListener("change", ({ target }) => mark(target.closest?.(WORDS), undefined)); // is sent just now
   document.addEventListener("focusout", ({ target }) => navigator.onLine && target.closest?.(`${WORDS}[data-unsaved]`)?.requestSubmit());
   addEventListener("online", sendAgain);
   addEventListener("beforeunload", (event) => unsaved.size && event.preventDefault());
+}
+
+/* What nobody has changed here may have been changed elsewhere: the studio keeps what a form leaves out. Of a form that was refused it has kept nothing. */
+function leaveOut({ request, sourceElement }) {
+  if (!sourceElement?.matches?.(WORDS) || sourceElement.querySelector("[aria-invalid=true]")) return;
+  const changed = written(sourceElement);
+  for (const { name } of fieldsOf(sourceElement)) if (!(name in changed)) request.body.delete(name);
 }
 
 const addressOf = (form) => form.getAttribute("hx-post");
@@ -45,7 +53,7 @@ function tell({ request, response, text, sourceElement }) {
   const id = form.id.replace("words-", "");
   told.set(id, JSON.parse(form.dataset.tile));
   retell(id);
-  // Each form sends all of its fields: one below the large view must not send what they were.
+  // One below the large view shows what they are now.
   for (const other of document.querySelectorAll(`${WORDS}[hx-post="${request.action}"]`)) {
     if (other === sourceElement) continue;
     other.replaceWith(form);

@@ -136,3 +136,17 @@ def test_a_search_is_kept_by_name_and_found_again(windows: Windows, library: Pag
     library.get_by_role("link", name="Wide crowds").click()
     expect(library).to_have_url(re.compile("q=crowd&orientation=landscape"))
     expect(tiles(library)).to_have_count(3)
+
+
+def test_the_drawer_shows_nothing_that_another_search_has_not_found(windows: Windows, crowd: int) -> None:
+    page = windows.open("/library?q=crowd", viewport={"width": 1440, "height": 900})
+    openers(page).first.click()
+    shown = page.locator("#drawer [data-facts]")
+    expect(shown).to_be_visible()
+    page.get_by_role("link", name="Uploaded", exact=True).click()
+    expect(page).to_have_url(re.compile("filter=uploaded"))
+    expect(shown).to_be_visible()
+    expect(openers(page).first).to_have_attribute("aria-current", "true")
+    page.get_by_role("link", name="Favourites", exact=True).click()
+    expect(page.get_by_role("heading", name="Nothing found")).to_be_visible()
+    expect(shown).to_have_count(0)

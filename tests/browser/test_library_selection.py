@@ -13,6 +13,7 @@ from playwright.sync_api import Page, Route, expect
 from tests.browser.library import bring, lines, open_chooser, openers, out_of_sight, picture, says, tiles
 from tests.browser.windows import PASSWORD, Windows, sign_in
 from tests.running_studio import Studio, json_of
+from tests.waiting import eventually
 
 VIEWER = "viewer@example.org"
 
@@ -320,7 +321,7 @@ def test_what_the_chooser_offers_stands_in_one_row_whatever_collections_are_call
     fields = open_chooser(page).locator(".picker__more select")
     expect(fields).to_have_count(5)
     rows = "fields => new Set(fields.map((field) => Math.round(field.getBoundingClientRect().top))).size"
-    assert fields.evaluate_all(rows) == 1
+    eventually(lambda: fields.evaluate_all(rows) == 1)
 
 
 def test_the_star_of_a_narrow_picture_leaves_its_tick_free(windows: Windows, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def pair(studio: Studio, api: requests.Session, tmp_path_factory: pytest.TempPat
 @pytest.fixture
 def library(windows: Windows, pair: list[str]) -> Page:
     """Both of them, where there is room for the drawer."""
-    windows.expect("ERR_INTERNET_DISCONNECTED|ERR_FAILED|Failed to fetch|503")
+    windows.expect("ERR_INTERNET_DISCONNECTED|ERR_FAILED|Failed to fetch|503|422")
     page = windows.open("/library?q=worded", viewport={"width": 1440, "height": 900})
     expect(openers(page)).to_have_count(2)
     return page
@@ -124,3 +124,27 @@ def test_what_a_picture_is_called_now_is_said_by_its_tile_and_by_the_large_view(
     write(large, "alt_text", "")
     expect(heading).to_have_text("Quiet hill")
     expect(library.locator("#lightbox img[data-large]")).to_have_attribute("alt", "Quiet hill")
+
+
+def test_what_somebody_else_has_written_meanwhile_stays(
+    library: Page, pair: list[str], studio: Studio, api: requests.Session
+) -> None:
+    facts = drawer(library, pair[0])
+    json_of(api.patch(f"{studio.url}/api/v1/images/{pair[0]}", json={"title": "Elsewhere", "tags": ["sea"]}))
+    write(facts, "alt_text", "Waves")
+    expect(facts.get_by_role("status")).to_have_text("Saved")
+    expect(field(facts, "title")).to_have_value("Elsewhere")
+    image = json_of(api.get(f"{studio.url}/api/v1/images/{pair[0]}"))
+    assert (image["title"], image["alt_text"], image["tags"]) == ("Elsewhere", "Waves", ["sea"])
+
+
+def test_what_was_refused_is_sent_again_with_all_that_was_written(
+    library: Page, pair: list[str], studio: Studio, api: requests.Session
+) -> None:
+    facts = drawer(library, pair[0])
+    field(facts, "title").fill("Refused with its tags")
+    write(facts, "tags", "x" * 61)
+    expect(facts.locator(".field__error")).to_be_visible()
+    write(facts, "tags", "short")
+    expect(facts.get_by_role("status")).to_have_text("Saved")
+    assert title_of(studio, api, pair[0]) == "Refused with its tags"
