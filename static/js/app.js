@@ -3,7 +3,6 @@ import { connect } from "./stream.js";
 import { enhance } from "./composer.js";
 import * as refresh from "./refresh.js";
 import * as since from "./since.js";
-import * as steps from "./steps.js";
 import * as toast from "./toast.js"; // not fetched when needed: it has to say that nothing can be fetched
 import * as words from "./words.js";
 
@@ -14,7 +13,6 @@ enhance();
 refresh.run();
 since.run();
 words.keep();
-steps.begin();
 
 // A row of tabs may be wider than the window.
 for (const tab of document.querySelectorAll(".filters [aria-current]")) tab.scrollIntoView({ block: "nearest", inline: "nearest" });

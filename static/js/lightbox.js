@@ -10,15 +10,11 @@ const act = (name) => dialog.querySelector(`[data-act="${name}"]`);
 const BESIDE = 60;
 const EDGE = 12;
 
-/* A browser scrolls to where the page has been a while after it has stepped back. */
-const SCROLLED_AFTER_MS = 200;
-
 const LEAVE = new Set(["trash", "restore", "delete"]);
 
 let links = [];
 let at = 0;
 let gallery = null;
-let stepping = false; // back, to below a picture that has been closed
 
 const ACTS = {
   close: () => dialog.close(),
@@ -58,19 +54,6 @@ document.addEventListener("keydown", (event) => {
 dialog.addEventListener("close", () => {
   part("large").removeAttribute("src");
   links[at]?.focus({ preventScroll: true });
-  if (!history.state?.large) return;
-  stepping = true;
-  history.back();
-});
-// Back closes a picture. Whoever opens the next one before that step is done stays in it.
-addEventListener("popstate", () => {
-  const closed = stepping;
-  stepping = false;
-  if (history.state?.large) return;
-  setTimeout(() => dialog.open || (history.scrollRestoration = "auto"), SCROLLED_AFTER_MS);
-  if (!dialog.open) return;
-  if (closed) stepIn();
-  else dialog.close();
 });
 document.addEventListener("library:changed", ({ detail }) => {
   if (!dialog.open) return;
@@ -89,15 +72,7 @@ export function open(link) {
   links = [];
   gather(chosen);
   if (!dialog.open) dialog.showModal();
-  if (!stepping) stepIn();
   show(at);
-}
-
-/* A picture that is open is a step of its own, so that Back leads out of it. With the mark of htmx, which would set its own. */
-function stepIn() {
-  if (history.state?.large) return;
-  history.scrollRestoration = "manual"; // the page below comes along, and stays there
-  history.pushState({ ...history.state, htmx: true, large: true }, "");
 }
 
 const all = (link) => [...(gallery?.querySelectorAll("a[data-picture]") ?? [link])];

@@ -11,7 +11,6 @@ from playwright.sync_api import Locator, Page, expect
 from tests.browser.library import bring, openers, picture, says, tiles
 from tests.browser.windows import Windows
 from tests.running_studio import Studio
-from tests.waiting import eventually
 
 A_PAGE = 40
 """So many pictures the library shows before it asks for more."""
@@ -153,57 +152,3 @@ def test_space_opens_a_picture_as_a_whole_each_time(windows: Windows, march: int
         expect(page.locator("#lightbox[data-zoom]")).to_have_count(0)
         page.keyboard.press("Escape")
         expect(lightbox).to_be_hidden()
-
-
-def test_back_closes_a_picture_and_leads_on_from_there(library: Page) -> None:
-    lightbox = library.get_by_role("dialog", name="Picture")
-    library.goto("/jobs")
-    library.goto("/library")
-    library.get_by_role("navigation", name="Show").get_by_role("link", name="Uploaded").click()
-    library.get_by_role("navigation", name="Show").get_by_role("link", name="All").click()
-    expect(library).to_have_url(re.compile("/library$"))
-    expect(tiles(library)).to_have_count(A_PAGE)
-    library.evaluate("window.sameDocument = true")
-    for close in (library.go_back, lambda: library.keyboard.press("Escape"), library.go_back):
-        enlarge(library, 1)
-        library.keyboard.press("ArrowRight")
-        library.keyboard.press("i")
-        expect(library.locator("#lightbox-facts").get_by_label("Title")).to_be_visible()
-        library.keyboard.press("i")
-        close()
-        expect(lightbox).to_be_hidden()
-        expect(openers(library).nth(1)).to_be_focused()
-        assert library.evaluate("window.sameDocument")
-    for shown in ("Uploaded", "All"):
-        library.go_back()
-        expect(library.get_by_role("link", name=shown, exact=True)).to_have_attribute("aria-current", "page")
-        library.wait_for_load_state()
-    library.go_back()
-    expect(library).to_have_url(re.compile("/jobs$"))
-
-
-def test_who_comes_back_from_where_a_picture_led_is_on_the_page_below_it(library: Page) -> None:
-    library.goto("/jobs")
-    library.goto("/library?q=march")
-    enlarge(library, 1)
-    library.get_by_role("dialog", name="Picture").get_by_role("link", name="Variations").click()
-    expect(library).to_have_url(re.compile("/generate"))
-    library.go_back()
-    expect(library).to_have_url(re.compile("/library"))
-    eventually(lambda: not library.evaluate("history.state?.large"))  # a step more, by itself
-    expect(library.get_by_role("dialog", name="Picture")).to_be_hidden()
-    library.go_back()
-    expect(library).to_have_url(re.compile("/jobs$"))
-
-
-def test_what_is_drawn_anew_below_a_picture_is_no_step(library: Page) -> None:
-    library.goto("/jobs")
-    library.goto("/library?q=march")
-    for _ in range(2):
-        enlarge(library, 1)
-        with library.expect_response("**/library?q=march"):
-            library.evaluate("document.dispatchEvent(new Event('library:stale'))")
-        library.keyboard.press("Escape")
-        eventually(lambda: not library.evaluate("history.state?.large"))
-    library.go_back()
-    expect(library).to_have_url(re.compile("/jobs$"))
