@@ -361,6 +361,7 @@ def test_what_happened_to_many_is_seen(
     many = 41
     size = (400, 400)
     bring(studio, api, [picture(tmp_path, f"flock-{n}.png", (n, 2 * n, 90), size) for n in range(many)])
+    windows.expect("/media/.*404")  # some have not been drawn yet when they are deleted
     page = windows.open("/library?q=flock", viewport={"width": 1440, "height": 900})
     openers(page).first.focus()
     press(page, "Control+a")
