@@ -146,8 +146,8 @@ def do(verb: str) -> ResponseReturnValue:
     if not wants_partial():
         return redirect(forms.back() or url_for("library.index"), 303)
     # Those that somebody else was faster with are not where the page shows them either.
-    missed = [] if given.get("all") else [each for each in forms.named(request.form) if each not in set(changed)]
-    return _done(verb, changed, given, exactly, missed)
+    named, done = () if given.get("all") else forms.named(request.form), set(changed)
+    return _done(verb, changed, given, exactly, missed=[each for each in named if each not in done])
 
 
 def _work(verb: str, given: Given) -> tuple[list[str], Groups]:
